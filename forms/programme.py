@@ -86,6 +86,16 @@ class TestSpec(Section):
     mid_points: float = Field(gt=0, le=100)
 
 
+class Traits(Section):
+    """Which questions of the registration form tell a person's traits."""
+
+    sex: str
+    birth_year: str
+    age: str
+    education: str
+    role: str
+
+
 class Scale(Section):
     """Statements of one form whose mean is a person's score on a criterion."""
 
@@ -136,6 +146,7 @@ class ProgrammeFile(Section):
     backend: BackendSpec
     forms: dict[str, FormSpec]
     test: TestSpec
+    traits: Traits
     scales: dict[str, Scale] = {}
     rules: Rules = Rules()
     tables: TableSpec
@@ -203,6 +214,10 @@ class Programme(BaseModel):
     @property
     def scales(self) -> Mapping[str, Scale]:
         return self.file.scales
+
+    @property
+    def traits(self) -> Traits:
+        return self.file.traits
 
     @property
     def rules(self) -> Rules:

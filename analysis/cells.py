@@ -1,0 +1,43 @@
+"""Breaking a headline down: one estimate a cell, small cells hidden by the one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import pandas as pd
+
+from analysis.estimate import Estimate, hide_small
+from analysis.season import Season
+
+__all__ = ["breakdown", "hidden", "shares"]
+
+
+def breakdown(
+    season: Season,
+    frame: pd.DataFrame,
+    column: str,
+    estimate: Callable[[pd.DataFrame], Estimate],
+    cells: Iterable[str] | None = None,
+) -> dict[str, Estimate]:
+    """`estimate` of the part of `frame` in each cell of `column`; `cells` fixes which and their order.
+
+    Persons without a value in `column` are in no cell.
+    """
+    names = list(cells) if cells is not None else sorted(frame[column].dropna().unique())
+    made = {str(name): estimate(frame[frame[column] == name]) for name in names}
+    return hidden(season, made)
+
+
+def hidden(season: Season, cells: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The cells with the programme's limits applied."""
+    rules = season.programme.rules
+    return hide_small(
+        cells, suppress_below=rules.suppress_below, indicative_below=rules.indicative_below
+    )
+
+
+def shares(part: int, whole: int, unit: str = "%", method: str = "count") -> Estimate:
+    """100·part/whole of a full count (no interval: nobody was sampled); refused when whole is 0."""
+    if whole == 0:
+        return Estimate(None, unit, 0, status="refused", reason="no_rows")
+    return Estimate(100 * part / whole, unit, whole, method=method)

@@ -1,0 +1,63 @@
+"""Records that are reported again: the latest report of each key counts, months are never added up.
+
+Order is by event date, then root id; the server's clock and row ids play no part.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from analysis.engine import Tables
+from forms.programme import Programme
+
+__all__ = ["latest", "rows_by", "spending"]
+
+
+def dated(programme: Programme, tables: Tables, form_id: str) -> ir.Table:
+    """A form's rows with `day`, the event date."""
+    rows = tables.table(form_id)
+    return rows.mutate(day=rows[programme.forms[form_id].event_date].cast("date"))
+
+
+def rows_by(
+    programme: Programme, tables: Tables, form_id: str, as_of: date
+) -> tuple[int, int, int]:
+    """Rows received, rows after the as-of date, rows without an event date."""
+    rows = dated(programme, tables, form_id)
+    counts = rows.aggregate(
+        received=rows.count(),
+        later=(rows.day > ibis.literal(as_of)).fill_null(False).sum(),
+        undated=rows.day.isnull().sum(),
+    ).execute()
+    received, later, undated = counts.fillna(0).astype(int).iloc[0]
+    return int(received), int(later), int(undated)
+
+
+def latest(programme: Programme, tables: Tables, form_id: str, as_of: date) -> ir.Table:
+    """The latest record of each key by the as-of date."""
+    rows = dated(programme, tables, form_id)
+    rows = rows.filter(rows.day <= ibis.literal(as_of))
+    window = ibis.window(
+        group_by=list(programme.forms[form_id].record),
+        order_by=[rows.day.desc(), rows._root_id.desc()],
+    )
+    ranked = rows.mutate(rank_=ibis.row_number().over(window))
+    return ranked.filter(ranked.rank_ == 0).drop("rank_")
+
+
+def spending(programme: Programme, tables: Tables, as_of: date) -> pd.DataFrame:
+    """Satang spent so far: columns project_no, activity_no, spent, records; whole numbers."""
+    form_id = programme.form_of("activity")
+    rows = latest(programme, tables, form_id, as_of)
+    project, activity = programme.forms[form_id].record[:2]
+    satang = (rows.spent_baht * 100).round().cast("int64")
+    return (
+        rows.group_by(project_no=rows[project], activity_no=rows[activity].cast("string"))
+        .aggregate(spent=satang.sum(), records=ibis._.count())
+        .order_by(["project_no", "activity_no"])
+        .execute()
+    )
