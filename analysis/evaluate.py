@@ -21,6 +21,7 @@ from analysis import effectiveness, efficiency, outcome, progress, relevance
 from analysis.engine import Tables, open_tables
 from analysis.indicators import REGISTRY, Measured, light
 from analysis.perception import band, bands_crossed, exact_mean
+from analysis.records import are_simulated
 from analysis.season import Season
 from analysis.tabulate import tables as tabulate
 from forms.programme import Programme
@@ -81,7 +82,7 @@ def evaluate(
         "version": version("watphon"),
         "programme": programme_json(programme),
         "as_of": as_of.isoformat(),
-        "simulated": bool(opened.summary.get("simulated")),
+        "simulated": are_simulated(programme, opened),
         "inputs": inputs_json(programme, opened),
         "coverage": {
             **{
@@ -275,7 +276,7 @@ def findings(season: Season) -> list[dict[str, Any]]:
                 "severity": "note" if reason in ("after_as_of", "superseded") else "warning",
                 "where": form,
                 "what": f"{count} rows are not used: {reason}",
-                "remedy": "see exclusions.csv for the rows",
+                "remedy": "see excluded.csv for the rows",
                 "count": int(count),
             }
         )

@@ -52,14 +52,18 @@ def cluster_sums(
     frame: pd.DataFrame, values: pd.Series, strata: Mapping[str, str], cluster: str = "course"
 ) -> Sums:
     """Add a value up over clusters; `strata` maps a cluster to its stratum (absent: one stratum)."""
-    n = frame["n"].astype(float)
-    sums = (
-        pd.DataFrame({"cluster": frame[cluster], "n": n, "d": n * values, "dd": n * values**2})
-        .groupby("cluster", sort=True)
-        .sum()
+    codes, names = pd.factorize(frame[cluster], sort=True)
+    n = frame["n"].to_numpy(float)
+    d = values.to_numpy(float)
+    there = codes >= 0  # rows without a cluster are in none
+    codes, n, d = codes[there], n[there], d[there]
+    size = len(names)
+    return Sums(
+        np.bincount(codes, n, size),
+        np.bincount(codes, n * d, size),
+        np.bincount(codes, n * d**2, size),
+        np.array([strata.get(str(name), "") for name in names], dtype=object),
     )
-    stratum = np.array([strata.get(str(key), "") for key in sums.index], dtype=object)
-    return Sums(sums["n"].to_numpy(), sums["d"].to_numpy(), sums["dd"].to_numpy(), stratum)
 
 
 def mean_of(sums: Sums, unit: str, excluded: Mapping[str, int], method: str = CR2) -> Estimate:

@@ -12,9 +12,10 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from analysis.engine import Tables
+from forms.model import SIMULATED
 from forms.programme import Programme
 
-__all__ = ["latest", "rows_by", "spending"]
+__all__ = ["are_simulated", "latest", "rows_by", "spending"]
 
 
 def dated(programme: Programme, tables: Tables, form_id: str) -> ir.Table:
@@ -61,3 +62,15 @@ def spending(programme: Programme, tables: Tables, as_of: date) -> pd.DataFrame:
         .order_by(["project_no", "activity_no"])
         .execute()
     )
+
+
+def are_simulated(programme: Programme, tables: Tables) -> bool:
+    """Whether any row says, in its device id, that it was invented by the simulator."""
+    for form_id in programme.forms:
+        rows = tables.table(form_id)
+        for question in programme.form(form_id).questions:
+            if question.type == "deviceid" and question.name in rows.columns:
+                device = rows[question.name].cast("string")
+                if bool(device.startswith(SIMULATED).fill_null(False).any().execute()):
+                    return True
+    return False

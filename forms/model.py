@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 
 __all__ = [
+    "SIMULATED",
     "Attachment",
     "Choice",
     "Form",
@@ -26,7 +27,8 @@ __all__ = [
     "Submission",
 ]
 
-EMPTY: Mapping[str, str] = {}
+SIMULATED = "simulated:"
+"""Device ids of invented submissions begin so, wherever they travel."""
 
 
 class Personal(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,10 +15,10 @@ from forms.instance import to_xml
 from forms.place import DataOption, FolderOption, Place, place_of
 from forms.problems import Problem, ServerProblem, UsageProblem
 from forms.programme import Programme
-from sync.backend import Published, PullResult
+from sync.backend import Deployed, Published, PullResult
 from sync.kobo import Kobo
 from sync.mirror import Mirror
-from sync.phone import Item, Phone, Sent, send_all
+from sync.phone import Item, Listed, Phone, Sent, send_all
 from sync.publish import publish as publish_all
 from sync.pull import pull as pull_all
 from sync.tables import write_tables
@@ -140,7 +140,6 @@ def simulate_season(
 ) -> Sent:
     """Send a season; stopped half-way, the same call again finishes it and doubles nothing."""
     published = backend.find(programme.id)
-    listed = {}
     with Phone(backend.url, token=backend.token) as phone:
         listed = {form.form_id: form for form in phone.forms()}
     absent = [
@@ -159,12 +158,13 @@ def simulate_season(
         season = simulator.season(programme, seed=seed, people=people)
         simulator.write(season, place.simulation)
         stored = duplicates = 0
-        for number in season.rounds:
+        done = counting(progress, sum(season.total.values()))
+        for number in season.total:  # edits and resends only after what they refer to has arrived
             sent = send_all(
                 lambda: Phone(backend.url, token=backend.token),
                 outgoing(programme, season, number, published, listed),
                 workers=PHONES,
-                on_done=counting(progress, season.total),
+                on_done=done,
             )
             stored, duplicates = stored + sent.stored, duplicates + sent.duplicate
     out.print(
@@ -174,7 +174,13 @@ def simulate_season(
     return Sent(stored, duplicates)
 
 
-def outgoing(programme, season, number, published, listed) -> Iterator[Item]:
+def outgoing(
+    programme: Programme,
+    season: simulator.Season,
+    number: int,
+    published: Mapping[str, Deployed],
+    listed: Mapping[str, Listed],
+) -> Iterator[Item]:
     """Instances as a phone writes them for the version the server offers."""
     for sent in season.submissions():
         if sent.round == number:
@@ -183,7 +189,7 @@ def outgoing(programme, season, number, published, listed) -> Iterator[Item]:
             yield sent.form_id, to_xml(addressed, programme.form(sent.form_id)), sent.files
 
 
-def counting(progress: Advance, total: int):
+def counting(progress: Advance, total: int) -> Callable[[str, str], None]:
     """Count acknowledged instances onto a progress display."""
     done = 0
 

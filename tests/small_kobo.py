@@ -1,0 +1,158 @@
+"""A few rows behind the measured KoboToolbox data API, on loopback, for tests that need to reach in.
+
+It holds one asset in memory and answers `/me/`, the asset list and `data/` as the recordings show
+(default 100 rows, at most 1000, `fields` adds the identifying keys, an edit keeps `_id`). Tests
+insert, edit, review and delete rows behind the puller's back through its methods.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+ALWAYS = ("_id", "_uuid", "meta/rootUuid", "_validation_status")
+
+
+class SmallKobo:
+    """The rows of one asset; `url` is where it answers."""
+
+    def __init__(self, description: str, uid: str = "aSmallAsset") -> None:
+        self.uid = uid
+        self.description = description
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.ids = itertools.count(1)
+        self.clock = itertools.count(1_795_438_000)
+        self.lock = threading.Lock()
+        self.requests: list[str] = []
+        self.url = ""
+
+    def insert(self, root_id: str, answers: dict[str, Any], *, uuid: str = "") -> int:
+        with self.lock:
+            row_id = next(self.ids)
+            self.rows[row_id] = {
+                "_id": row_id,
+                **answers,
+                "__version__": "1 (2026-11-23 13:01:40)",
+                "meta/instanceID": f"uuid:{uuid or root_id}",
+                "_xform_id_string": self.uid,
+                "_uuid": uuid or root_id,
+                "meta/rootUuid": f"uuid:{root_id}",
+                "_attachments": [],
+                "_submission_time": "2026-11-23T13:01:42",
+                "_validation_status": {},
+                "_submitted_by": "enum1",
+            }
+            return row_id
+
+    def edit(self, row_id: int, uuid: str, answers: dict[str, Any]) -> None:
+        with self.lock:
+            row = self.rows[row_id]
+            row["meta/deprecatedID"] = row["meta/instanceID"]
+            row |= {"_uuid": uuid, "meta/instanceID": f"uuid:{uuid}", **answers}
+
+    def review(self, row_id: int, status: str) -> None:
+        with self.lock:
+            self.rows[row_id]["_validation_status"] = {
+                "timestamp": next(self.clock),
+                "uid": f"validation_status_{status}",
+                "by_whom": "me_office",
+                "label": status,
+            }
+
+    def delete(self, row_id: int) -> None:
+        with self.lock:
+            del self.rows[row_id]
+
+    def answer(self, path: str, query: dict[str, list[str]], token: str) -> tuple[int, object]:
+        self.requests.append(path)
+        signed = token == f"Token {TOKEN}"
+        if token and not signed:
+            return 401, {"detail": "Invalid token."}
+        if path == "/me/":
+            return (
+                (200, {"username": "me_office"}) if signed else (200, {"message": "not logged in"})
+            )
+        if path == "/api/v2/assets/":
+            listed = [self.asset()] if signed else []
+            return 200, {"count": len(listed), "next": None, "previous": None, "results": listed}
+        if path == f"/api/v2/assets/{self.uid}/data/" and signed:
+            return self.data({name: values[-1] for name, values in query.items()})
+        return 404, {"detail": "Not found."}
+
+    def asset(self) -> dict[str, Any]:
+        return {
+            "uid": self.uid,
+            "settings": {"description": self.description},
+            "has_deployment": True,
+            "deployment_status": "deployed",
+            "deployment__active": True,
+            "deployment__submission_count": len(self.rows),
+        }
+
+    def data(self, query: dict[str, str]) -> tuple[int, object]:
+        wanted = orjson.loads(query.get("query", "{}")).get("_id", {})
+        limit = min(int(query.get("limit", "100")), 1000)
+        with self.lock:
+            rows = [
+                copy.deepcopy(row)
+                for row_id, row in sorted(self.rows.items())
+                if row_id > wanted.get("$gt", 0)
+                and row_id <= wanted.get("$lte", row_id)
+                and row_id in wanted.get("$in", (row_id,))
+            ]
+        page = rows[int(query.get("start", "0")) :][:limit]
+        if "fields" in query:
+            names = {*orjson.loads(query["fields"]), *ALWAYS}
+            page = [{k: v for k, v in row.items() if k in names} for row in page]
+        return 200, {"count": len(rows), "next": None, "previous": None, "results": page}
+
+
+@contextmanager
+def running(kobo: SmallKobo) -> Iterator[SmallKobo]:
+    """Answer on a free loopback port until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            token = self.headers.get("Authorization", "")
+            status, found = kobo.answer(parts.path, parse_qs(parts.query), token)
+            body = orjson.dumps(found)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence: tests read answers, not logs."""
+
+    with serving(Handler) as url:
+        kobo.url = url
+        yield kobo
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A threading HTTP server on a free loopback port; gives its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
