@@ -25,7 +25,9 @@ system:
 	@sh tests/system-packages.sh
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m bench
+	$(BIN)/python bench/demo.py
+	$(BIN)/python bench/pull.py
+	$(BIN)/python bench/submissions.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -18,9 +19,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import click
+# While libraries load there is nothing to stop half-way: Ctrl-C then ends the program without a word.
+patience = signal.getsignal(signal.SIGINT)
+if patience is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+
 import typer
 from rich.markup import escape
+from typer.exceptions import Abort, TyperException
 
 import analysis.commands
 import forms.commands
@@ -32,11 +38,13 @@ from forms.place import DataOption, FolderOption, Place
 from forms.problems import Finding, Problem, UsageProblem
 from forms.programme import shipped
 
+if patience is signal.default_int_handler:
+    signal.signal(signal.SIGINT, patience)
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Surveys, monitoring and evaluation on ODK/KoboToolbox data: วัดผล, to measure results.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -47,6 +55,7 @@ for part in (forms.commands, server.commands, sync.commands, analysis.commands, 
 
 @app.callback(invoke_without_command=True)
 def options(
+    ctx: typer.Context,
     folder: FolderOption = None,
     data: DataOption = None,
     show_version: Annotated[
@@ -57,6 +66,9 @@ def options(
     if show_version:
         out.print(f"watphon {version('watphon')}")
         raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        out.print(ctx.get_help(), markup=False)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -114,6 +126,8 @@ def demo(
 
 
 Result = TypeVar("Result")
+STOPPED = 130
+"""What typer makes of Ctrl-C."""
 
 
 def steps(seconds: dict[str, float]) -> Callable[[str, str, Callable[[], Any]], Any]:
@@ -181,14 +195,16 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == STOPPED:
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except Problem as problem:
         show(problem.findings)
         return 2 if isinstance(problem, UsageProblem) else 1
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        show((Finding("usage", "error", "watphon", error.format_message(), "see watphon --help"),))
         return 2
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (Abort, KeyboardInterrupt):
         err.print("stopped; the same command goes on from here")
         return 1
     except BrokenPipeError:
@@ -231,4 +247,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run() -> None:
     """The `watphon` program."""
-    sys.exit(main())
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done; only the farewell is left
+    sys.exit(code)

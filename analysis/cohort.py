@@ -14,16 +14,17 @@ Nothing is averaged, nothing is guessed.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from itertools import pairwise
 
 import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
-from analysis.engine import Tables
+from analysis.engine import Expression, Rows, Tables, fetch, number
 from forms.programme import Programme
 
 __all__ = ["Cohort", "build", "participant_code_is_valid"]
@@ -46,11 +47,11 @@ class Cohort:
     """
 
     as_of: date
-    people: ir.Table
-    enrolments: ir.Table
-    pre: ir.Table
-    post: ir.Table
-    evaluations: ir.Table
+    people: Rows
+    enrolments: Rows
+    pre: Rows
+    post: Rows
+    evaluations: Rows
     received: dict[str, int]
     excluded: pd.DataFrame
 
@@ -60,13 +61,11 @@ class Cohort:
         return {str(k): int(v) for k, v in rows["reason"].value_counts().sort_index().items()}
 
 
-def participant_code_is_valid(code: ir.StringValue) -> ir.BooleanValue:
+def participant_code_is_valid(code: Expression) -> Expression:
     """`forms.values.is_participant_code` as an expression, so that the engine checks a million."""
     digits = [code.substr(place, 1).try_cast("int64") for place in range(10)]
-    total = sum(
-        (digit * (3 if place % 2 == 0 else 1) for place, digit in enumerate(digits[:9])),
-        start=ibis.literal(0),
-    )
+    weighted = [digit * (3 if place % 2 == 0 else 1) for place, digit in enumerate(digits[:9])]
+    total = reduce(operator.add, weighted)
     return code.re_search(r"^[0-9]{10}$") & ((10 - total % 10) % 10 == digits[9])
 
 
@@ -88,7 +87,7 @@ def build(programme: Programme, tables: Tables, as_of: date) -> Cohort:
     counted = registered.filter(registered.reason.isnull())
     people = tables.keep("people", one_row_a_person(counted, programme))
 
-    def settled(form_id: str, *, latest: bool) -> ir.Table:
+    def settled(form_id: str, *, latest: bool) -> Rows:
         rows = tables.keep(
             f"looked_at_{form_id}", first_look(programme, tables, form_id, as_of, courses)
         )
@@ -113,14 +112,14 @@ def build(programme: Programme, tables: Tables, as_of: date) -> Cohort:
         pre=pre.filter(pre.reason.isnull()),
         post=post.filter(post.reason.isnull()),
         evaluations=evaluations.filter(evaluations.reason.isnull()),
-        received={form: int(table.count().execute()) for form, table in looked.items()},
+        received={form: number(table.count()) for form, table in looked.items()},
         excluded=listing(looked),
     )
 
 
 def first_look(
-    programme: Programme, tables: Tables, form_id: str, as_of: date, courses: ir.Table
-) -> ir.Table:
+    programme: Programme, tables: Tables, form_id: str, as_of: date, courses: Rows
+) -> Rows:
     """A person's form with person, course, day and the first reasons not to use a row.
 
     `said` holds the answers as one text, by which identical rows are known.
@@ -134,11 +133,12 @@ def first_look(
         for column in rows.columns
         if column not in (*ENVELOPE, *UNSPOKEN)
     ]
+    separator: Expression = ibis.literal("\x1f")
     rows = rows.mutate(
         person=code,
         course=rows[spec.course].cast("string").strip(),
         day=rows[spec.event_date].cast("date"),
-        said=ibis.literal("\x1f").join(answers),
+        said=separator.join(answers),
     )
     known = rows.course.isin(courses.known_course)
     bad_code = ~participant_code_is_valid(rows.person).fill_null(False)
@@ -166,14 +166,14 @@ def needed(programme: Programme, form_id: str) -> list[str]:
     return list(dict.fromkeys(name for items in scales for name in items))
 
 
-def reject(rows: ir.Table, condition: ir.BooleanValue, reason: str) -> ir.Table:
+def reject(rows: Rows, condition: Expression, reason: str) -> Rows:
     """Rows so far in use that meet `condition` get `reason`."""
     return rows.mutate(
         reason=ibis.cases((rows.reason.notnull(), rows.reason), (condition, reason), else_=None)
     )
 
 
-def two_people(registered: ir.Table, programme: Programme) -> ir.Table:
+def two_people(registered: Rows, programme: Programme) -> Rows:
     """Codes under which registrations differ in sex or year of birth."""
     traits = programme.traits
     usable = registered.filter(registered.reason.isnull())
@@ -183,9 +183,7 @@ def two_people(registered: ir.Table, programme: Programme) -> ir.Table:
     return seen.filter((seen.sexes > 1) | (seen.births > 1)).select("person")
 
 
-def unknown_people(
-    rows: ir.Table, people: ir.Table, quarantined: ir.Table, programme: Programme
-) -> ir.Table:
+def unknown_people(rows: Rows, people: Rows, quarantined: Rows, programme: Programme) -> Rows:
     """Set aside rows of quarantined codes, of codes nobody registered, and tests with no answer."""
     named = rows.person.notnull()
     rows = reject(rows, named & rows.person.isin(quarantined.person), "two_people_one_code")
@@ -197,7 +195,7 @@ def unknown_people(
     return rows
 
 
-def settle(rows: ir.Table, *, latest: bool) -> ir.Table:
+def settle(rows: Rows, *, latest: bool) -> Rows:
     """Of several rows of one person in one course, keep one: the last, or the first.
 
     Rows without a person (anonymous) are never taken for each other.
@@ -210,7 +208,7 @@ def settle(rows: ir.Table, *, latest: bool) -> ir.Table:
     rows = rows.mutate(duplicate=ibis.row_number().over(same))
     rows = reject(rows, rows.duplicate > 0, "duplicate_identical")
     rows = rows.mutate(usable=rows.reason.isnull())
-    order: Sequence[ir.Value] = [rows.day, rows._root_id]
+    order: Sequence[Expression] = [rows.day, rows._root_id]
     if latest:
         order = [value.desc() for value in order]
     others = ibis.window(group_by=["identity", "course", "usable"], order_by=order)
@@ -218,7 +216,7 @@ def settle(rows: ir.Table, *, latest: bool) -> ir.Table:
     return reject(rows, rows["rank"] > 0, "superseded")
 
 
-def one_row_a_person(counted: ir.Table, programme: Programme) -> ir.Table:
+def one_row_a_person(counted: Rows, programme: Programme) -> Rows:
     """Latest registered traits of each person; home is the code's first two digits."""
     window = ibis.window(group_by="person", order_by=[counted.day.desc(), counted._root_id.desc()])
     ranked = counted.mutate(latest=ibis.row_number().over(window))
@@ -243,14 +241,16 @@ def one_row_a_person(counted: ir.Table, programme: Programme) -> ir.Table:
     )
 
 
-def listing(looked: dict[str, ir.Table]) -> pd.DataFrame:
+def listing(looked: dict[str, Rows]) -> pd.DataFrame:
     """Every unused row: form, root_id, reason; in a fixed order."""
     frames = []
     for form, rows in looked.items():
         unused = rows.filter(rows.reason.notnull())
         frames.append(
-            unused.select(
-                form=ibis.literal(form), root_id=unused._root_id, reason=unused.reason
-            ).execute()
+            fetch(
+                unused.select(
+                    form=ibis.literal(form), root_id=unused._root_id, reason=unused.reason
+                )
+            )
         )
     return pd.concat(frames, ignore_index=True).sort_values(["form", "root_id"], ignore_index=True)

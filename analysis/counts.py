@@ -7,14 +7,15 @@ persons in `n`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable
 from functools import reduce
 
 import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
 from analysis.cohort import Cohort
+from analysis.engine import Expression, Rows, fetch
 from forms.programme import Programme, Scale
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 TRAITS = ("sex", "age_group", "education", "role")
 
 
-def paired(cohort: Cohort, programme: Programme) -> ir.Table:
+def paired(cohort: Cohort, programme: Programme) -> Rows:
     """One row a pair: person, course, home, traits, points before and after, in all and by module."""
     pre, post = (
         scored(rows, programme, wave) for rows, wave in ((cohort.pre, "pre"), (cohort.post, "post"))
@@ -39,13 +40,13 @@ def paired(cohort: Cohort, programme: Programme) -> ir.Table:
     return joined
 
 
-def scored(rows: ir.Table, programme: Programme, wave: str) -> ir.Table:
+def scored(rows: Rows, programme: Programme, wave: str) -> Rows:
     """Points of each test, `pre`/`post` in all and `pre_MODULE`/`post_MODULE`; no answer is no point."""
     points = {
         item.name: (rows[item.name] == item.correct).fill_null(False).cast("int64") * item.weight
         for item in programme.items
     }
-    columns: dict[str, ir.Value] = {wave: total(points.values())}
+    columns: dict[str, Expression] = {wave: total(points.values())}
     for module in programme.modules:
         inside = [points[item.name] for item in programme.items if item.module == module.code]
         if inside:
@@ -53,17 +54,17 @@ def scored(rows: ir.Table, programme: Programme, wave: str) -> ir.Table:
     return rows.select("person", "course", **columns)
 
 
-def total(values: Sequence[ir.NumericValue] | object) -> ir.NumericValue:
+def total(values: Iterable[Expression]) -> Expression:
     """The sum of several columns, as one expression."""
-    return reduce(lambda left, right: left + right, list(values))  # pyright: ignore[reportArgumentType]
+    return reduce(operator.add, values)
 
 
-def pair_counts(pairs: ir.Table) -> pd.DataFrame:
+def pair_counts(pairs: Rows) -> pd.DataFrame:
     """Columns course, home, sex, age_group, education, role, pre, post, n."""
     return counted(pairs, ["course", "home", *TRAITS, "pre", "post"])
 
 
-def module_counts(pairs: ir.Table, programme: Programme) -> dict[str, pd.DataFrame]:
+def module_counts(pairs: Rows, programme: Programme) -> dict[str, pd.DataFrame]:
     """For each module that is tested: columns course, pre, post, n."""
     out: dict[str, pd.DataFrame] = {}
     for module in programme.modules:
@@ -75,7 +76,7 @@ def module_counts(pairs: ir.Table, programme: Programme) -> dict[str, pd.DataFra
     return out
 
 
-def taught_counts(pairs: ir.Table, programme: Programme) -> pd.DataFrame:
+def taught_counts(pairs: Rows, programme: Programme) -> pd.DataFrame:
     """Gain in points of 100 on modules the course taught and on those it did not.
 
     Columns course, taught, untaught, n; only courses that have both kinds of module.
@@ -146,7 +147,9 @@ def answered_scale(cohort: Cohort, scale: Scale) -> pd.DataFrame:
     """
     rows = cohort.evaluations.left_join(cohort.people, "person").drop("person_right")
     values = [rows[item].try_cast("int64") for item in scale.items]
-    usable = [ibis.cases((value.between(1, 5), value), else_=None) for value in values]
+    usable: list[Expression] = [
+        ibis.cases((value.between(1, 5), value), else_=None) for value in values
+    ]
     rows = rows.mutate(
         answered=total([value.notnull().cast("int64") for value in usable]),
         total=total([value.fill_null(0) for value in usable]),
@@ -157,21 +160,14 @@ def answered_scale(cohort: Cohort, scale: Scale) -> pd.DataFrame:
 def item_values(cohort: Cohort, scale: Scale) -> pd.DataFrame:
     """How often each answer was given: columns item, value (as stored, null for blank), n."""
     rows = cohort.evaluations
-    long = (
-        ibis.union(
-            *(
-                rows.select(item=ibis.literal(item), value=rows[item].cast("string"))
-                for item in scale.items
-            )
-        )
-        if len(scale.items) > 1
-        else rows.select(
-            item=ibis.literal(scale.items[0]), value=rows[scale.items[0]].cast("string")
-        )
-    )
+    parts = [
+        rows.select(item=ibis.literal(item), value=rows[item].cast("string"))
+        for item in scale.items
+    ]
+    long = reduce(lambda above, below: above.union(below), parts)
     return counted(long, ["item", "value"])
 
 
-def counted(rows: ir.Table, by: list[str]) -> pd.DataFrame:
+def counted(rows: Rows, by: list[str]) -> pd.DataFrame:
     """Rows per combination, in a fixed order."""
-    return rows.group_by(by).aggregate(n=ibis._.count()).order_by(by).execute()
+    return fetch(rows.group_by(by).aggregate(n=ibis._.count()).order_by(by))

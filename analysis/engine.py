@@ -11,14 +11,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import ibis
-import ibis.expr.types as ir
+import pandas as pd
 
 from forms.problems import Problem
 
-__all__ = ["Tables", "open_tables"]
+__all__ = ["Expression", "Rows", "Tables", "fetch", "number", "open_tables"]
+
+Rows: TypeAlias = Any
+"""A table of the engine. Ibis knows its columns' types only at run time: its annotations give every
+column as a bare `Column` without operators, so static checking ends here."""
+
+Expression: TypeAlias = Any
+"""A column or a value of the engine, for the same reason."""
+
+
+def fetch(rows: Rows) -> pd.DataFrame:
+    """The rows as a frame; what leaves the engine is small and ordered."""
+    return rows.execute()
+
+
+def number(expression: Expression) -> int:
+    """One whole number."""
+    return int(expression.execute())
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,7 @@ class Tables:
     connection: Any
     summary: Mapping[str, Any]
 
-    def table(self, name: str) -> ir.Table:
+    def table(self, name: str) -> Rows:
         """The table of a form (`mne_pretest`) or of a repeat (`mne_cipp.problem`).
 
         Raises `Problem` when the file is missing.
@@ -41,7 +58,7 @@ class Tables:
             )
         return self.connection.read_parquet(path)
 
-    def keep(self, name: str, rows: ir.Table) -> ir.Table:
+    def keep(self, name: str, rows: Rows) -> Rows:
         """`rows` computed once and held by the engine under `name`, for everything that follows."""
         return self.connection.create_table(name, rows, temp=True, overwrite=True)
 

@@ -197,7 +197,7 @@ def criterion_json(
             else "no_value_functions_declared",
         }
     }
-    identifier = PERCEPTION.get(key)
+    identifier = PERCEPTION.get(key, "")
     if identifier in measured and key in season.programme.scales:
         rule = season.programme.rules.likert_bands
         estimate = measured[identifier].main

@@ -59,11 +59,18 @@ def cluster_sums(
     codes, n, d = codes[there], n[there], d[there]
     size = len(names)
     return Sums(
-        np.bincount(codes, n, size),
-        np.bincount(codes, n * d, size),
-        np.bincount(codes, n * d**2, size),
+        added_up(codes, n, size),
+        added_up(codes, n * d, size),
+        added_up(codes, n * d**2, size),
         np.array([strata.get(str(name), "") for name in names], dtype=object),
     )
+
+
+def added_up(
+    codes: NDArray[np.intp], weight: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """The sum of `weight` in each of `size` groups."""
+    return np.bincount(codes, weight, size).astype(np.float64)
 
 
 def mean_of(sums: Sums, unit: str, excluded: Mapping[str, int], method: str = CR2) -> Estimate:

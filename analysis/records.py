@@ -8,17 +8,16 @@ from __future__ import annotations
 from datetime import date
 
 import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
-from analysis.engine import Tables
+from analysis.engine import Rows, Tables, fetch
 from forms.model import SIMULATED
 from forms.programme import Programme
 
 __all__ = ["are_simulated", "latest", "rows_by", "spending"]
 
 
-def dated(programme: Programme, tables: Tables, form_id: str) -> ir.Table:
+def dated(programme: Programme, tables: Tables, form_id: str) -> Rows:
     """A form's rows with `day`, the event date."""
     rows = tables.table(form_id)
     return rows.mutate(day=rows[programme.forms[form_id].event_date].cast("date"))
@@ -29,16 +28,17 @@ def rows_by(
 ) -> tuple[int, int, int]:
     """Rows received, rows after the as-of date, rows without an event date."""
     rows = dated(programme, tables, form_id)
-    counts = rows.aggregate(
-        received=rows.count(),
-        later=(rows.day > ibis.literal(as_of)).fill_null(False).sum(),
-        undated=rows.day.isnull().sum(),
-    ).execute()
-    received, later, undated = counts.fillna(0).astype(int).iloc[0]
-    return int(received), int(later), int(undated)
+    counts = fetch(
+        rows.aggregate(
+            received=rows.count(),
+            later=(rows.day > ibis.literal(as_of)).fill_null(False).sum(),
+            undated=rows.day.isnull().sum(),
+        )
+    ).fillna(0)
+    return int(counts["received"][0]), int(counts["later"][0]), int(counts["undated"][0])
 
 
-def latest(programme: Programme, tables: Tables, form_id: str, as_of: date) -> ir.Table:
+def latest(programme: Programme, tables: Tables, form_id: str, as_of: date) -> Rows:
     """The latest record of each key by the as-of date."""
     rows = dated(programme, tables, form_id)
     rows = rows.filter(rows.day <= ibis.literal(as_of))
@@ -56,11 +56,10 @@ def spending(programme: Programme, tables: Tables, as_of: date) -> pd.DataFrame:
     rows = latest(programme, tables, form_id, as_of)
     project, activity = programme.forms[form_id].record[:2]
     satang = (rows.spent_baht * 100).round().cast("int64")
-    return (
+    return fetch(
         rows.group_by(project_no=rows[project], activity_no=rows[activity].cast("string"))
         .aggregate(spent=satang.sum(), records=ibis._.count())
         .order_by(["project_no", "activity_no"])
-        .execute()
     )
 
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis import counts, perception, records
 from analysis.cohort import Cohort, build
-from analysis.engine import Tables
+from analysis.engine import Rows, Tables, number
 from forms.programme import Programme
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 __all__ = ["Season"]
 
@@ -36,7 +32,7 @@ class Season:
         return build(self.programme, self.tables, self.as_of)
 
     @cached_property
-    def paired(self) -> ir.Table:
+    def paired(self) -> Rows:
         return self.tables.keep("paired", counts.paired(self.cohort, self.programme))
 
     @cached_property
@@ -98,9 +94,7 @@ class Season:
         for wave in ("pre", "post"):
             for reason, n in self.cohort.reasons(self.programme.form_of("test", wave)).items():
                 reasons[reason] = reasons.get(reason, 0) + n
-        valid = {
-            wave: int(getattr(self.cohort, wave).count().execute()) for wave in ("pre", "post")
-        }
+        valid = {wave: number(getattr(self.cohort, wave).count()) for wave in ("pre", "post")}
         both = int(self.pairs["n"].sum())
         for reason, n in (("no_post", valid["pre"] - both), ("no_pre", valid["post"] - both)):
             if n:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-import pytest
 
 from analysis.gains import mean_gain
 from forms import simulate
@@ -13,7 +14,7 @@ from forms.programme import load, shipped
 SEEDS = 1000
 
 
-def test_eft_1_covers_the_true_mean(record_property: pytest.RecordProperty) -> None:
+def test_eft_1_covers_the_true_mean(record_property: Callable[[str, object], None]) -> None:
     """1,000 full seasons (12,810 people, 294 courses, drop-out at random): 93 to 97 % of the 95 %
     intervals of EFT-1 hold the simulator's true mean gain, which is had by integration, not from draws.
     """

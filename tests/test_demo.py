@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from command import watphon
 
 from forms import simulate
 from forms.programme import load
 
 PEOPLE, SEED = 300, 2564
-
-
-def watphon(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the program as a user does."""
-    return subprocess.run(
-        [sys.executable, "-c", "import watphon; watphon.run()", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, **environment},
-    )
 
 
 class Demo(NamedTuple):
@@ -109,7 +96,8 @@ def test_every_fault_is_found_where_the_ledger_says(demo: Demo) -> None:
     """Each detectable fault of the ledger is an exclusion of its own row, a finding, or an edit kept."""
     evaluation = demo.evaluation()
     excluded = pd.read_csv(demo.data / "excluded.csv")
-    reasons = {(row.form, row.root_id): row.reason for row in excluded.itertuples()}
+    keys = zip(excluded["form"], excluded["root_id"], strict=True)
+    reasons = dict(zip(keys, excluded["reason"], strict=True))
     findings = {
         (finding["code"], finding["where"].split()[0]) for finding in evaluation["findings"]
     }

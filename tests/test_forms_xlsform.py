@@ -75,8 +75,8 @@ def test_own_columns_stay(tmp_path: Path) -> None:
     book = load_workbook(shipped() / "mne_pretest.xlsx")
     sheet = book["survey"]
     sheet.insert_cols(2)
-    sheet.cell(1, 2).value = "watphon::note"
-    sheet.cell(5, 2).value = "SECRET-IN-COLUMN"
+    sheet.cell(1, 2, "watphon::note")
+    sheet.cell(5, 2, "SECRET-IN-COLUMN")
     book.create_sheet("notes")["A1"] = "SECRET-IN-SHEET"
     book.save(source)
     leaving = deployable(source)
