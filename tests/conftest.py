@@ -1,0 +1,29 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from office import RunningServer
+
+# ── a running server ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def running_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A real server on a fresh data folder and a free loopback port."""
+    server = RunningServer(tmp_path / "data")
+    server.start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The same for a whole file of tests that do not disturb each other."""
+    server = RunningServer(tmp_path_factory.mktemp("server") / "data")
+    server.start()
+    yield server
+    server.end()
