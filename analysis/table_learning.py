@@ -78,21 +78,19 @@ def course_rows(season: Season) -> list[Row]:
     frame, maximum = season.pairs, season.max_points
     parts = {str(code): part for code, part in frame.groupby("course", sort=True)}
     gains = hidden(season, {code: gain_of(season, part) for code, part in parts.items()})
+    normalized = normalized_gain_by_course(frame, maximum).to_dict()
     rows: list[Row] = []
     for course in season.programme.courses:
         if course.code not in gains:
             continue
         gain = gains[course.code]
-        normalized = normalized_gain_by_course(parts[course.code], maximum)
         rows.append(
             {
                 "course": course.code,
                 "label": course.label,
                 "province": course.province,
                 **learning(season, parts[course.code], maximum, gain),
-                "normalized_gain": float(normalized.iloc[0])
-                if gain.known and not normalized.empty
-                else None,
+                "normalized_gain": normalized.get(course.code) if gain.known else None,
             }
         )
     return rows

@@ -56,7 +56,15 @@ def main() -> None:
     for people in [int(text) for text in sys.argv[1:]] or [0, 300]:
         scale = ["--people", str(people)] if people else []
         with tempfile.TemporaryDirectory() as folder:
-            arguments = [sys.executable, "-c", RUN, "demo", "-o", str(Path(folder) / "demo"), *scale]
+            arguments = [
+                sys.executable,
+                "-c",
+                RUN,
+                "demo",
+                "-o",
+                str(Path(folder) / "demo"),
+                *scale,
+            ]
             seconds, memory, said = timed(arguments)
         stages = [line for line in said.splitlines() if line.endswith(" s")]
         print(f"\n{people or 'all'} people: {seconds:.1f} s, {memory:.0f} MB at most")

@@ -1,0 +1,139 @@
+"""How the server speaks: JSON to programs, small XML documents to phones, and every refusal.
+
+A handler returns a response or raises `Refusal`. Whatever else goes wrong becomes a clean 500 in
+the caller's own format; the log gets one line with the kind of error and the place in our code,
+never the caller's data, and never the path, because a phone's path holds its key.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from server.store import is_busy, is_full
+
+__all__ = [
+    "ACCEPTED_LENGTH",
+    "Refusal",
+    "api",
+    "disposition",
+    "json_answer",
+    "openrosa",
+    "phone",
+    "xml_answer",
+]
+
+ACCEPTED_LENGTH = 20_000_000
+"""Bytes of one request: any photograph, and small enough that a weak network gets parts through."""
+
+RESPONSE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<OpenRosaResponse xmlns="http://openrosa.org/http/response">\n'
+    '    <message nature="">{message}</message>{more}\n'
+    "</OpenRosaResponse>\n"
+)
+
+log = logging.getLogger("watphon.server")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Refusal(Exception):
+    """A request that will not be served: status, reason (text or KoboToolbox's JSON), headers."""
+
+    def __init__(self, status: int, reason: Any, headers: dict[str, str] | None = None) -> None:
+        super().__init__(str(reason))
+        self.status = status
+        self.reason = reason
+        self.headers = headers or {}
+
+
+def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+
+
+def xml_answer(document: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An XML document with the headers OpenRosa asks of every answer."""
+    return phone_headers(Response(document, status, headers, media_type="text/xml"))
+
+
+def phone_headers(response: Response) -> Response:
+    """Add what OpenRosa asks of every answer; `Date` comes from uvicorn.
+
+    https://docs.getodk.org/openrosa-http/
+    """
+    response.headers["X-OpenRosa-Version"] = "1.0"
+    response.headers["X-OpenRosa-Accept-Content-Length"] = str(ACCEPTED_LENGTH)
+    return response
+
+
+def openrosa(
+    message: str, status: int, headers: dict[str, str] | None = None, more: str = ""
+) -> Response:
+    """OpenRosa's response document; `more` is XML that follows the message."""
+    return xml_answer(RESPONSE.format(message=escape(message), more=more), status, headers)
+
+
+def phone(handler: Handler) -> Handler:
+    """A handler whose refusals and failures are answered in OpenRosa's words."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return phone_headers(await handler(request))
+        except Refusal as refusal:
+            return openrosa(str(refusal), refusal.status, refusal.headers)
+        except ClientDisconnect:
+            return openrosa("The connection was lost.", 400)
+        except Exception as error:
+            status, words = failed(error)
+            return openrosa(words, status)
+
+    return answered
+
+
+def api(handler: Handler) -> Handler:
+    """A handler whose refusals and failures are answered in JSON."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            reason = refusal.reason
+            body = {"detail": reason} if isinstance(reason, str) else reason
+            return json_answer(body, refusal.status, refusal.headers)
+        except ClientDisconnect:
+            return json_answer({"detail": "The connection was lost."}, 400)
+        except Exception as error:
+            status, words = failed(error)
+            return json_answer({"detail": words}, status)
+
+    return answered
+
+
+def failed(error: Exception) -> tuple[int, str]:
+    """Status and words of an error nobody expected; one line in the log."""
+    if is_full(error):
+        log.error("disk full: a request was refused")
+        return 507, "The server's disk is full; nothing was stored. Try again later."
+    if is_busy(error):
+        return 503, "The server is busy; nothing was stored. Try again later."
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    log.error("unexpected %s at %s", type(error).__name__, place)
+    return 500, "The server made a mistake; its log names the place."
+
+
+def disposition(name: str) -> str:
+    """A Content-Disposition that makes browsers save, whatever the name holds (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,107 @@
+"""The deployed forms, as the phones' door needs them: found by id, parsed once.
+
+What is remembered here is a copy of rows; whoever changes an asset calls `changed`. Parsed forms
+are kept per deployment, because a phone may still send what it filled in on an earlier version.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from forms.model import Form
+from forms.xlsform import read_form
+from server.schema import assets, deployments
+from server.store import Store
+
+__all__ = ["Catalogue", "Deployed"]
+
+FORMS_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed form; `versions` maps what phones call a version to its deployment."""
+
+    asset_id: int
+    uid: str
+    name: str
+    active: bool
+    deployment_uuid: str
+    versions: dict[str, int]
+    newest: int
+
+
+class Catalogue:
+    """Deployed forms by uid and by deployment uuid."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.by_uid: dict[str, Deployed] | None = None
+        self.by_uuid: dict[str, Deployed] = {}
+        self.forms: OrderedDict[int, Form] = OrderedDict()
+
+    def changed(self) -> None:
+        """Read the rows anew at the next question."""
+        self.by_uid = None
+
+    def find(self, form_id: str, deployment_uuid: str = "") -> Deployed | None:
+        """The form of this id, or else of this deployment (KoboToolbox takes either)."""
+        by_uid = self.by_uid
+        if by_uid is None:
+            by_uid = self.read()
+        return by_uid.get(form_id) or self.by_uuid.get(deployment_uuid)
+
+    def read(self) -> dict[str, Deployed]:
+        found: dict[int, Deployed] = {}
+        with self.store.read() as connection:
+            rows = connection.execute(
+                select(
+                    assets.c.id,
+                    assets.c.uid,
+                    assets.c.name,
+                    assets.c.active,
+                    assets.c.deployment_uuid,
+                    deployments.c.id.label("deployment"),
+                    deployments.c.version,
+                )
+                .join(deployments, deployments.c.asset_id == assets.c.id)
+                .order_by(deployments.c.id)
+            )
+            for row in rows:
+                earlier = found[row.id].versions if row.id in found else {}
+                found[row.id] = Deployed(
+                    row.id,
+                    row.uid,
+                    row.name,
+                    row.active,
+                    row.deployment_uuid,
+                    {**earlier, row.version: row.deployment},
+                    row.deployment,
+                )
+        self.by_uuid = {one.deployment_uuid: one for one in found.values()}
+        self.by_uid = {one.uid: one for one in found.values()}
+        return self.by_uid
+
+    def known_form(self, deployed: Deployed, version: str) -> Form | None:
+        """The form of a version, if it has been parsed; an unknown version means the newest."""
+        deployment = deployed.versions.get(version, deployed.newest)
+        form = self.forms.get(deployment)
+        if form:
+            self.forms.move_to_end(deployment)
+        return form
+
+    def parse(self, deployed: Deployed, version: str) -> Form:
+        """Parse and remember the form of a version; slow (a workbook is read)."""
+        deployment = deployed.versions.get(version, deployed.newest)
+        with self.store.read() as connection:
+            workbook = connection.execute(
+                select(deployments.c.workbook).where(deployments.c.id == deployment)
+            ).scalar_one()
+        form = read_form(workbook, where=deployed.name)
+        self.forms[deployment] = form
+        while len(self.forms) > FORMS_KEPT:
+            self.forms.popitem(last=False)
+        return form

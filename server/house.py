@@ -1,0 +1,60 @@
+"""The parts of a running server in one value, and how a handler gets at them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from server.answers import Refusal
+from server.blobs import Blobs
+from server.catalogue import Catalogue
+from server.inbox import Inbox
+from server.signin import Doorkeeper, Memory, Visitor
+from server.store import Store
+
+__all__ = ["House", "base_url", "house_of", "phone_url"]
+
+HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every handler needs."""
+
+    store: Store
+    blobs: Blobs
+    inbox: Inbox
+    catalogue: Catalogue
+    doorkeeper: Doorkeeper
+    remaining: Memory[int] = field(default_factory=lambda: Memory(600, size=256))
+    """How many rows follow a page that was served, as long as nothing changed: a sync that pages by
+    `_id > N` is told `count` without the rest of the table being counted for every page."""
+
+    async def manager(self, request: Request) -> Visitor:
+        """The signed-in admin; everyone else hears 404, as on KoboToolbox."""
+        visitor = await self.doorkeeper.api_visitor(request)
+        if visitor is None or not visitor.may_manage:
+            raise Refusal(404, "Not found.")
+        return visitor
+
+
+def house_of(request: Request) -> House:
+    """The house a request came to."""
+    return request.app.state.house
+
+
+def base_url(request: Request) -> str:
+    """Scheme and host as the caller wrote them; a Host that is none gives the socket's address."""
+    host = request.headers.get("host", "")
+    if not HOST.fullmatch(host):
+        name, port = request.scope.get("server") or ("127.0.0.1", None)
+        host = f"{name}:{port}" if port else str(name)
+    return f"{request.scope['scheme']}://{host}"
+
+
+def phone_url(request: Request) -> str:
+    """The address the phone used, key included: what addresses in answers begin with."""
+    key = request.path_params.get("key")
+    return f"{base_url(request)}/key/{key}" if key is not None else base_url(request)

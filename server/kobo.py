@@ -1,0 +1,112 @@
+"""The subset of KoboToolbox's API v2 that this server speaks, as one table of addresses.
+
+Unmodified KoboToolbox clients can list forms and read data; `sync` publishes and pulls. Shapes are
+those KoboToolbox's own code was seen to answer; where that fails with a page of HTML, this server
+says what is wrong.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.accounts import mint_token
+from server.answers import Refusal, api, json_answer
+from server.house import base_url, house_of
+from server.kobo_assets import asset, asset_list
+from server.kobo_changes import delete_bulk, row, status, statuses
+from server.kobo_data import attachment, attachment_by_question, data
+from server.kobo_files import file, file_content, files
+from server.kobo_publishing import deployment, import_status, imported
+from server.store import utc_now
+
+__all__ = ["routes"]
+
+V2 = "/api/v2"
+ASSET = f"{V2}/assets/{{uid}}"
+
+
+async def token(request: Request) -> Response:
+    """GET /token/: Basic sign-in mints a new token; a token is told back."""
+    house = house_of(request)
+    visitor = await house.doorkeeper.api_visitor(request)
+    if visitor is None:
+        raise Refusal(
+            401,
+            "Authentication credentials were not provided.",
+            {"WWW-Authenticate": 'Basic realm="watphon", charset="UTF-8"'},
+        )
+    scheme, _, sent = request.headers["authorization"].partition(" ")
+    if scheme.lower() == "token":
+        return json_answer({"token": sent.strip()})
+    minted = await house.inbox.run(
+        lambda connection: mint_token(connection, visitor.name, now=utc_now())
+    )
+    return json_answer({"token": minted}, headers={"Cache-Control": "no-store"})
+
+
+async def me(request: Request) -> Response:
+    """GET /me/: who the credentials belong to."""
+    visitor = await house_of(request).doorkeeper.api_visitor(request)
+    if visitor is None:
+        raise Refusal(401, "Authentication credentials were not provided.")
+    return json_answer(
+        {
+            "username": visitor.name,
+            "first_name": "",
+            "last_name": "",
+            "email": "",
+            "is_superuser": visitor.may_manage,
+            "server_time": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "projects_url": f"{base_url(request)}/{visitor.name}",
+            "extra_details": {},
+        }
+    )
+
+
+async def gone(request: Request) -> Response:
+    """Everything of API v1."""
+    raise Refusal(410, f"API v1 is gone. Use {base_url(request)}{V2}/assets/ instead.")
+
+
+async def unsupported(request: Request) -> Response:
+    """Addresses that KoboToolbox has and this server leaves out on purpose."""
+    await house_of(request).manager(request)
+    raise Refusal(405, "Import a workbook instead (POST /api/v2/imports/).")
+
+
+def routes() -> list[Route]:
+    """The addresses; the more particular before the more general."""
+    return [
+        Route("/token/", api(token)),
+        Route("/me/", api(me)),
+        Route(f"{V2}/assets/", api(asset_list), methods=["GET"]),
+        Route(f"{V2}/assets/", api(unsupported), methods=["POST"]),
+        Route(f"{V2}/assets.json", api(asset_list)),
+        Route(f"{ASSET}.json", api(asset)),
+        Route(f"{ASSET}/", api(asset), methods=["GET", "PATCH", "DELETE"]),
+        Route(f"{V2}/imports/", api(imported), methods=["POST"]),
+        Route(f"{V2}/imports/{{uid}}/", api(import_status)),
+        Route(f"{ASSET}/deployment/", api(deployment), methods=["GET", "POST", "PATCH"]),
+        Route(f"{ASSET}/files/", api(files), methods=["GET", "POST"]),
+        Route(f"{ASSET}/files/{{file}}/", api(file), methods=["GET", "DELETE"]),
+        Route(f"{ASSET}/files/{{file}}/content/", api(file_content)),
+        Route(f"{ASSET}/data/", api(data)),
+        Route(f"{ASSET}/data.json", api(data)),
+        Route(f"{ASSET}/data/bulk/", api(delete_bulk), methods=["DELETE"]),
+        Route(f"{ASSET}/data/validation_statuses/", api(statuses), methods=["PATCH", "DELETE"]),
+        Route(f"{ASSET}/data/{{row}}/", api(row), methods=["GET", "DELETE"]),
+        Route(
+            f"{ASSET}/data/{{row}}/validation_status/",
+            api(status),
+            methods=["GET", "PATCH", "DELETE"],
+        ),
+        Route(f"{ASSET}/data/{{row}}/attachments/", api(attachment_by_question)),
+        Route(f"{ASSET}/data/{{row}}/attachments/{{file}}/", api(attachment)),
+        Route(f"{ASSET}/data/{{row}}/attachments/{{file}}/{{size}}/", api(attachment)),
+        Route("/api/v1/{rest:path}", api(gone)),
+        Route("/assets/{rest:path}", api(gone)),
+        Route("/imports/{rest:path}", api(gone)),
+        Route("/environment/", api(gone)),
+    ]

@@ -1,0 +1,211 @@
+"""The server's tables: SQLAlchemy Core without anything of one database's own."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "accounts",
+    "assets",
+    "attachments",
+    "clock",
+    "deployed_media",
+    "deployments",
+    "documents",
+    "imports",
+    "media",
+    "metadata",
+    "phone_keys",
+    "schema",
+    "submissions",
+    "tokens",
+]
+
+metadata = MetaData()
+
+schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("submission", BigInteger, nullable=False, comment="the last _id given; never reused"),
+    Column("document", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False, comment="µs since 1970; grows with every change"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("password", String(200), comment="argon2id; null: signs in by token only"),
+    Column("created_at", String(32), nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+phone_keys = Table(
+    "phone_keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("label", String(80), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("revoked_at", String(32)),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(40), nullable=False, unique=True),
+    Column("owner", String(80), nullable=False),
+    Column("asset_type", String(20), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("form_id", String(255), nullable=False, comment="form_id of the settings sheet"),
+    Column("settings", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("version_id", String(40), nullable=False),
+    Column("version_count", Integer, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("modified_at", String(32), nullable=False),
+    Column("deployment_uuid", String(40), unique=True),
+    Column("deployed_version_id", String(40)),
+    Column("deployed_at", String(32)),
+    Column("active", Boolean, nullable=False),
+    Column("submission_count", Integer, nullable=False),
+    Column("last_submission_at", String(32)),
+    Column("content", Text, nullable=False),
+    Column("workbook", LargeBinary, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("version_id", String(40), nullable=False),
+    Column("version", String(64), nullable=False, comment="as phones see it"),
+    Column("content_hash", String(64), nullable=False),
+    Column("md5", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("xform", Text, nullable=False),
+    Column("workbook", LargeBinary, nullable=False),
+    UniqueConstraint("asset_id", "number"),
+)
+
+media = Table(
+    "media",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(40), nullable=False, unique=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", String(255), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("md5", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    UniqueConstraint("asset_id", "name"),
+)
+
+deployed_media = Table(
+    "deployed_media",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("md5", String(32), nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("uid", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("messages", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("root_id", String(255), nullable=False, comment="the first instanceID, for ever"),
+    Column("instance_id", String(255), nullable=False, comment="the present instanceID"),
+    Column("document_id", BigInteger, nullable=False, comment="the present document"),
+    Column("submitted_at", String(32), nullable=False),
+    Column("modified_at", String(32), nullable=False),
+    Column("submitter", String(80), nullable=False),
+    Column("status_uid", String(40), nullable=False),
+    Column("status", Text, nullable=False, comment="validation status as JSON"),
+    Column("attachments", Text, nullable=False, comment="as JSON, NUL for the server's address"),
+    Index("submissions_by_id", "asset_id", "id"),
+    Index("submissions_by_change", "asset_id", "modified_at"),
+    Index("submissions_by_time", "asset_id", "submitted_at"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("asset_id", Integer, nullable=False),
+    Column(
+        "submission_id",
+        ForeignKey("submissions.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("instance_id", String(255), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("received_at", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="the answers as KoboToolbox's JSON"),
+    Column("xml", LargeBinary, nullable=False, comment="verbatim"),
+    UniqueConstraint("asset_id", "instance_id"),
+)
+"""Every version of every submission. Its unique pair is what makes a resend harmless."""
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(40), nullable=False, unique=True),
+    Column(
+        "submission_id",
+        ForeignKey("submissions.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("name", String(255), nullable=False, comment="as the phone sent it"),
+    Column("question", String(1000), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("created_at", String(32), nullable=False),
+)

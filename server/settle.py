@@ -1,0 +1,314 @@
+"""What becomes of the submissions that arrived together: the rules, applied inside one transaction.
+
+The answers are those KoboToolbox gives: new 201, byte-identical again 202 (also
+when the version has been edited since), identical with a new attachment 201, same instanceID with
+other content 409, an edit 201 in the same row, an edit of an old version 410, an edit of something
+unknown 404, an archived form 405. Because one thread settles one batch after the other, two
+identical submissions meet here one after the other, even inside one batch.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import secrets
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from server.blobs import Blobs, Staged
+from server.schema import assets, attachments, clock, documents, submissions
+from server.store import stamp
+
+__all__ = ["Arrival", "Receipt", "Settlement", "normal_name", "tick"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A submission that has been read and rendered, and waits to be stored.
+
+    `body` is its JSON row without what only storing decides; `references` maps the (normalised)
+    file names its answers mention to the questions' paths; it is empty when neither files nor an
+    edit make it matter.
+    """
+
+    asset_id: int
+    instance_id: str
+    deprecated_id: str
+    digest: bytes
+    xml: bytes
+    body: bytes
+    submitter: str
+    files: tuple[Staged, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to an arrival: HTTP status, words, and when the submission first came."""
+
+    status: int
+    words: str
+    submitted_at: str = ""
+
+
+DUPLICATE = Receipt(202, "Duplicate Instance")
+CONFLICT = Receipt(409, "Submission with this instance ID already exists")
+STALE = Receipt(410, "Invalid submission - deprecatedID refers to an old version")
+UNKNOWN_EDIT = Receipt(404, "deprecatedID refers to a submission this server does not have")
+NO_FORM = Receipt(404, "Not found.")
+ARCHIVED = Receipt(405, "Form is not active")
+SUCCESS = "Successful submission."
+
+KNOWN = select(documents.c.instance_id, documents.c.digest, documents.c.submission_id).where(
+    documents.c.asset_id == bindparam("asset"),
+    documents.c.instance_id.in_(bindparam("ids", expanding=True)),
+)
+STANDING = select(assets.c.id, assets.c.active).where(
+    assets.c.id.in_(bindparam("ids", expanding=True))
+)
+COUNTED = (
+    update(assets)
+    .where(assets.c.id == bindparam("asset"))
+    .values(
+        submission_count=assets.c.submission_count + bindparam("more"),
+        last_submission_at=bindparam("at"),
+    )
+)
+
+
+class Settlement:
+    """One batch on its way into the database; contents it puts on disk are noted in `placed`."""
+
+    def __init__(
+        self, connection: Connection, blobs: Blobs, now: int, placed: list[Staged]
+    ) -> None:
+        self.connection = connection
+        self.blobs = blobs
+        self.placed = placed
+        row = connection.execute(select(clock)).one()
+        self.submission, self.document = row.submission, row.document
+        self.change = max(row.change, now)
+        self.now = stamp(now)
+        self.new_submissions: list[dict[str, Any]] = []
+        self.new_documents: list[dict[str, Any]] = []
+        self.new_attachments: list[dict[str, Any]] = []
+        self.counts: dict[int, int] = {}
+        self.known: dict[tuple[int, str], tuple[bytes, int]] = {}
+        self.active: dict[int, bool] = {}
+
+    def settle(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Store a batch; the receipts are true once the transaction has been committed."""
+        self.look_up(arrivals)
+        receipts = [self.judge(arrival) for arrival in arrivals]
+        self.flush()
+        for asset_id, count in self.counts.items():
+            self.connection.execute(COUNTED, {"asset": asset_id, "more": count, "at": self.now})
+        self.connection.execute(
+            update(clock).values(
+                submission=self.submission, document=self.document, change=self.change
+            )
+        )
+        return receipts
+
+    def look_up(self, arrivals: Iterable[Arrival]) -> None:
+        """Read at once what the batch's ids already mean here."""
+        wanted: dict[int, set[str]] = {}
+        for arrival in arrivals:
+            ids = wanted.setdefault(arrival.asset_id, set())
+            ids.add(arrival.instance_id)
+            if arrival.deprecated_id:
+                ids.add(arrival.deprecated_id)
+        for row in self.connection.execute(STANDING, {"ids": list(wanted)}):
+            self.active[row.id] = row.active
+        for asset_id, ids in wanted.items():
+            for row in self.connection.execute(KNOWN, {"asset": asset_id, "ids": list(ids)}):
+                self.known[asset_id, row.instance_id] = (row.digest, row.submission_id)
+
+    def judge(self, arrival: Arrival) -> Receipt:
+        active = self.active.get(arrival.asset_id)
+        if active is None:
+            return NO_FORM
+        known = self.known.get((arrival.asset_id, arrival.instance_id))
+        if known:
+            digest, submission_id = known
+            return self.resent(arrival, submission_id) if digest == arrival.digest else CONFLICT
+        if not active:
+            return ARCHIVED
+        return self.edited(arrival) if arrival.deprecated_id else self.new(arrival)
+
+    def new(self, arrival: Arrival) -> Receipt:
+        """A submission nobody has seen."""
+        self.submission += 1
+        self.add_document(arrival, self.submission)
+        self.new_submissions.append(
+            {
+                "id": self.submission,
+                "asset_id": arrival.asset_id,
+                "root_id": arrival.instance_id,
+                "instance_id": arrival.instance_id,
+                "document_id": self.document,
+                "submitted_at": self.now[:19],
+                "modified_at": self.moved(),
+                "submitter": arrival.submitter,
+                "status_uid": "",
+                "status": "{}",
+                "attachments": listing(
+                    self.store_files(arrival, arrival.files, self.submission), arrival.references
+                ),
+            }
+        )
+        self.counts[arrival.asset_id] = self.counts.get(arrival.asset_id, 0) + 1
+        return Receipt(201, SUCCESS, self.now)
+
+    def resent(self, arrival: Arrival, submission_id: int) -> Receipt:
+        """The same document again: harmless, and perhaps it brings a file that was missing."""
+        if not arrival.files:
+            return DUPLICATE
+        self.flush()
+        stored = {
+            (normal_name(row.name), row.digest)
+            for row in self.connection.execute(
+                select(attachments.c.name, attachments.c.digest).where(
+                    attachments.c.submission_id == submission_id
+                )
+            )
+        }
+        fresh = tuple(f for f in arrival.files if (normal_name(f.name), f.digest) not in stored)
+        if not fresh:
+            return DUPLICATE
+        row = self.connection.execute(
+            select(submissions).where(submissions.c.id == submission_id)
+        ).one()
+        self.store_files(arrival, fresh, submission_id)
+        changes: dict[str, Any] = {"modified_at": self.moved()}
+        if row.instance_id == arrival.instance_id:
+            changes["attachments"] = self.present_files(submission_id, arrival)
+        self.connection.execute(
+            update(submissions).where(submissions.c.id == submission_id).values(**changes)
+        )
+        return Receipt(201, SUCCESS, row.submitted_at)
+
+    def edited(self, arrival: Arrival) -> Receipt:
+        """A new version of a submission; the old one is kept."""
+        found = self.known.get((arrival.asset_id, arrival.deprecated_id))
+        if not found:
+            return UNKNOWN_EDIT
+        self.flush()
+        row = self.connection.execute(select(submissions).where(submissions.c.id == found[1])).one()
+        if row.instance_id != arrival.deprecated_id:
+            return STALE
+        self.store_files(arrival, arrival.files, row.id)
+        self.add_document(arrival, row.id)
+        self.connection.execute(
+            update(submissions)
+            .where(submissions.c.id == row.id)
+            .values(
+                instance_id=arrival.instance_id,
+                document_id=self.document,
+                modified_at=self.moved(),
+                attachments=self.present_files(row.id, arrival),
+            )
+        )
+        return Receipt(201, SUCCESS, row.submitted_at)
+
+    def add_document(self, arrival: Arrival, submission_id: int) -> None:
+        self.document += 1
+        self.known[arrival.asset_id, arrival.instance_id] = (arrival.digest, submission_id)
+        self.new_documents.append(
+            {
+                "id": self.document,
+                "asset_id": arrival.asset_id,
+                "submission_id": submission_id,
+                "instance_id": arrival.instance_id,
+                "digest": arrival.digest,
+                "received_at": self.now,
+                "body": arrival.body,
+                "xml": arrival.xml,
+            }
+        )
+
+    def flush(self) -> None:
+        """Write what waits, so that statements about single rows find it."""
+        for table, rows in (
+            (submissions, self.new_submissions),
+            (documents, self.new_documents),
+            (attachments, self.new_attachments),
+        ):
+            if rows:
+                self.connection.execute(insert(table), rows)
+                rows.clear()
+
+    def store_files(
+        self, arrival: Arrival, files: Iterable[Staged], submission_id: int
+    ) -> list[dict[str, Any]]:
+        """Put contents in their place and note them; the new rows."""
+        rows: list[dict[str, Any]] = []
+        for staged in files:
+            if self.blobs.place(staged):
+                self.placed.append(staged)
+            rows.append(
+                {
+                    "uid": "att" + secrets.token_hex(11),
+                    "submission_id": submission_id,
+                    "name": staged.name,
+                    "question": arrival.references.get(normal_name(staged.name), ""),
+                    "media_type": media_type(staged),
+                    "digest": staged.digest,
+                    "created_at": self.now,
+                }
+            )
+        self.new_attachments += rows
+        return rows
+
+    def present_files(self, submission_id: int, arrival: Arrival) -> str:
+        """The files of a stored submission that its present document mentions."""
+        self.flush()
+        rows = self.connection.execute(
+            select(attachments)
+            .where(attachments.c.submission_id == submission_id)
+            .order_by(attachments.c.id)
+        ).mappings()
+        return listing(rows, arrival.references)
+
+    def moved(self) -> str:
+        """The next moment of change: later than every earlier one, in the order of commits."""
+        self.change += 1
+        return stamp(self.change)
+
+
+def listing(rows: Iterable[Mapping[Any, Any]], references: Mapping[str, str]) -> str:
+    """The files that a document's answers mention, as stored JSON; of one name the newest."""
+    listed: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name = normal_name(row["name"])
+        if name in references:
+            listed[name] = {
+                "uid": row["uid"],
+                "name": row["name"],
+                "question": references[name],
+                "media_type": row["media_type"],
+            }
+    return orjson.dumps(list(listed.values())).decode()
+
+
+def tick(connection: Connection, now: int) -> str:
+    """The moment of one change outside a batch (status, deletion), from the same clock."""
+    change = max(connection.execute(select(clock.c.change)).scalar_one(), now) + 1
+    connection.execute(update(clock).values(change=change))
+    return stamp(change)
+
+
+def normal_name(name: str) -> str:
+    """A file name as it is compared: phones differ in how they compose accented letters."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def media_type(staged: Staged) -> str:
+    """What the phone said the file is, or what its name says when the phone said nothing."""
+    if staged.media_type and staged.media_type != "application/octet-stream":
+        return staged.media_type[:100]
+    return mimetypes.guess_type(staged.name)[0] or "application/octet-stream"

@@ -1,0 +1,239 @@
+"""Reading request bodies: multipart, form-encoded and JSON, each bounded, files straight to disk.
+
+Nothing here trusts the caller: a body that is too large is refused before it is read where its
+length is stated, and while it is read where it is not; names of files are data, never paths.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from server.answers import ACCEPTED_LENGTH, Refusal
+from server.blobs import Blobs, Staged, Staging
+
+__all__ = ["Upload", "decoded", "file_name", "read_fields", "read_json", "read_upload"]
+
+MEMORY_PART = 5_000_000
+"""Bytes of a part that is kept in memory: an instance document, a form field."""
+MAX_PARTS = 200
+BODY_LIMIT = ACCEPTED_LENGTH
+BASE64_LIMIT = 40_000_000
+"""Bytes of a body that carries a file as base64."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """A multipart body: fields in memory, files staged on disk. `discard` whatever is not used."""
+
+    fields: dict[str, bytes] = field(default_factory=dict)
+    files: list[tuple[str, Staged]] = field(default_factory=list)
+
+    def discard(self, keep: Sequence[Staged] = ()) -> None:
+        """Remove staged files that were not put to use."""
+        kept = {staged.path for staged in keep}
+        for _, staged in self.files:
+            if staged.path not in kept:
+                staged.path.unlink(missing_ok=True)
+
+
+class Reader:
+    """State of one multipart body being read; python-multipart calls the `on_` functions."""
+
+    def __init__(self, blobs: Blobs, in_memory: frozenset[str]) -> None:
+        self.blobs = blobs
+        self.in_memory = in_memory
+        self.fields: dict[str, bytes] = {}
+        self.staged: list[tuple[str, Staging]] = []
+        self.parts = 0
+        self.whole = False
+        self.new_part()
+
+    def new_part(self) -> None:
+        self.header_name = self.header_value = b""
+        self.name = ""
+        self.buffer: bytearray | None = None
+        self.staging: Staging | None = None
+        self.headers: dict[bytes, bytes] = {}
+
+    def on_part_begin(self) -> None:
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            raise Refusal(413, f"more than {MAX_PARTS} parts")
+        self.new_part()
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self.header_name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self.header_value += data[start:end]
+
+    def on_header_end(self) -> None:
+        self.headers[self.header_name.lower()] = self.header_value
+        self.header_name = self.header_value = b""
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
+        if b"name" not in options:
+            raise Refusal(400, "a part of the form has no name")
+        self.name = words(options[b"name"])
+        if b"filename" in options and self.name not in self.in_memory:
+            kind = words(self.headers.get(b"content-type", b""))[:100]
+            self.staging = self.blobs.stage(file_name(words(options[b"filename"])), kind)
+            self.staged.append((self.name, self.staging))
+        else:
+            self.buffer = bytearray()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self.staging:
+            self.staging.write(data[start:end])
+        elif self.buffer is not None:
+            self.buffer += data[start:end]
+            if len(self.buffer) > MEMORY_PART:
+                raise Refusal(413, f"{self.name[:40]} is larger than {MEMORY_PART} bytes")
+
+    def on_part_end(self) -> None:
+        if self.buffer is not None:
+            self.fields.setdefault(self.name, bytes(self.buffer))
+        self.new_part()
+
+    def on_end(self) -> None:
+        self.whole = True
+
+    def discard(self) -> None:
+        for _, staging in self.staged:
+            staging.discard()
+
+
+async def read_upload(
+    request: Request, blobs: Blobs, *, in_memory: frozenset[str] = frozenset()
+) -> Upload:
+    """The parts of a multipart/form-data body.
+
+    Parts named in `in_memory` are kept as bytes even when they carry a file name. Raises `Refusal`
+    400 for a body that is not whole, 413 for one that is too large, and `OSError` when the disk is
+    full.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise Refusal(400, "The body must be multipart/form-data.")
+    refuse_stated_length(request, BODY_LIMIT)
+    reader = Reader(blobs, in_memory)
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": reader.on_part_begin,
+                "on_header_field": reader.on_header_field,
+                "on_header_value": reader.on_header_value,
+                "on_header_end": reader.on_header_end,
+                "on_headers_finished": reader.on_headers_finished,
+                "on_part_data": reader.on_part_data,
+                "on_part_end": reader.on_part_end,
+                "on_end": reader.on_end,
+            },
+        )
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                raise too_large(BODY_LIMIT)
+            if chunk:
+                parser.write(chunk)
+        parser.finalize()
+        if not reader.whole:
+            raise Refusal(400, "The body ends before its last part does.")
+        files = []
+        for name, staging in reader.staged:
+            files.append((name, await staging.finished()))
+    except MultipartParseError as error:
+        reader.discard()
+        raise Refusal(400, "The body is not well-formed multipart/form-data.") from error
+    except BaseException:
+        reader.discard()
+        raise
+    return Upload(reader.fields, files)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """A whole body of at most `limit` bytes."""
+    refuse_stated_length(request, limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    return bytes(body)
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """A JSON object; raises `Refusal` 400 for anything else, 415 where another type is stated."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in ("application/json", ""):
+        raise Refusal(415, f'Unsupported media type "{kind[:100]}" in request.')
+    body = await read_body(request, BASE64_LIMIT)
+    try:
+        content = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, f"JSON parse error - {error}") from error
+    if not isinstance(content, dict):
+        raise Refusal(400, "The body must be a JSON object.")
+    return content
+
+
+async def read_fields(request: Request, blobs: Blobs) -> tuple[dict[str, str], Upload]:
+    """Fields of a form, form-encoded or multipart, and the upload that holds its files.
+
+    Another content type gives no fields, as on KoboToolbox.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        upload = await read_upload(request, blobs)
+        return {name: words(value) for name, value in upload.fields.items()}, upload
+    body = await read_body(request, BASE64_LIMIT)
+    if kind != "application/x-www-form-urlencoded":
+        return {}, Upload()
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=100)
+    except ValueError as error:
+        raise Refusal(400, "The body is not form-encoded.") from error
+    return dict(pairs), Upload()
+
+
+def decoded(text: str, field: str) -> bytes:
+    """The bytes of a `data:…;base64,…` address or of plain base64; raises `Refusal` 400."""
+    try:
+        return base64.b64decode(text.partition(",")[2] or text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(400, {field: ["The text is not base64."]}) from error
+
+
+def refuse_stated_length(request: Request, limit: int) -> None:
+    stated = request.headers.get("content-length", "0")
+    if stated.isdigit() and int(stated) > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> Refusal:
+    return Refusal(413, f"The request is larger than {limit} bytes.", {"Connection": "close"})
+
+
+def words(data: bytes) -> str:
+    """Text of a header or field; bytes that are not UTF-8 become the replacement character."""
+    return data.decode("utf-8", "replace")
+
+
+def file_name(name: str) -> str:
+    """The last step of a sent name, without what no file name may hold, at most 200 characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable()).strip()[:200] or "unnamed"
