@@ -111,19 +111,14 @@ def bare(identifier: str | None) -> str:
 
 def meta_of(root: etree._Element) -> dict[str, str]:
     """The meta block (`instanceID`, `deprecatedID`, `instanceName`, `audit` …) as text."""
-    for child in root:
-        if local(child.tag) == "meta":
-            return {local(item.tag): item.text or "" for item in child}
-    return {}
+    block = next(root.iterchildren("{*}meta"), ())
+    return {local(item.tag): item.text or "" for item in block}
 
 
 def envelope(root: etree._Element) -> Envelope:
     """Form, version and ids of a parsed instance document."""
     meta = meta_of(root)
-    deployment = ""
-    for child in root:
-        if local(child.tag) == "formhub":
-            deployment = "".join(item.text or "" for item in child if local(item.tag) == "uuid")
+    deployment = root.findtext("{*}formhub/{*}uuid") or ""
     return Envelope(
         form_id=root.get("id") or local(root.tag),
         version=root.get("version") or "",

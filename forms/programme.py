@@ -8,19 +8,33 @@ form is first asked for. Whether the forms are any good in the field is `forms.l
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files as resource_files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forms.csvtable import read_rows, read_text
+from forms.joins import joins
 from forms.model import Form, Personal
 from forms.problems import Finding, ProgrammeProblem
+from forms.sections import (
+    About,
+    BackendSpec,
+    BudgetSpec,
+    FormSpec,
+    ProgrammeFile,
+    Role,
+    Rules,
+    Scale,
+    TestSpec,
+    Traits,
+    Words,
+    table_names,
+)
 from forms.tables import (
-    BuddhistYear,
     Course,
     Criterion,
     DictionaryRow,
@@ -36,123 +50,6 @@ from forms.tables import (
 from forms.xlsform import read_form
 
 __all__ = ["FormSpec", "Programme", "Scale", "load", "shipped"]
-
-Role = Literal[
-    "registration", "test", "evaluation", "process", "activity", "followup", "output", "expertise"
-]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Words(Section):
-    """The same words in Thai and English."""
-
-    th: str
-    en: str
-
-
-class About(Section):
-    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
-    title: Words
-    organisation: Words
-    fiscal_year_be: BuddhistYear
-    time_zone: str = "Asia/Bangkok"
-    languages: tuple[str, ...] = ("th", "en")
-
-
-class BackendSpec(Section):
-    kind: Literal["kobo"]
-    url: str = Field(pattern=r"^https?://")
-
-
-class FormSpec(Section):
-    """What a form is for and which of its questions say who, where and when."""
-
-    role: Role
-    wave: Literal["pre", "post"] | None = None
-    person: str = ""
-    course: str = ""
-    event_date: str
-    media: tuple[str, ...] = ()
-    record: tuple[str, ...] = ()
-
-
-class TestSpec(Section):
-    key: str
-    modules: str
-    pass_mark: float = Field(ge=0, le=100)
-    mid_points: float = Field(gt=0, le=100)
-
-
-class Traits(Section):
-    """Which questions of the registration form tell a person's traits."""
-
-    sex: str
-    birth_year: str
-    age: str
-    education: str
-    role: str
-
-
-class Scale(Section):
-    """Statements of one form whose mean is a person's score on a criterion."""
-
-    form: str
-    items: tuple[str, ...]
-
-
-class Rules(Section):
-    suppress_below: int = Field(default=5, ge=1)
-    indicative_below: int = Field(default=30, ge=1)
-    likert_answered: float = Field(default=0.8, gt=0, le=1)
-    likert_bands: Literal["4.51", "0.80"] = "4.51"
-    target_roles: tuple[str, ...] = ()
-    age_groups: tuple[int, ...] = ()
-    training_activity: str = "1"
-
-
-class TableSpec(Section):
-    provinces: str
-    courses: str
-    curriculum: str
-    criteria: str
-    dictionary: str
-
-
-class TargetSpec(Section):
-    persons: str
-    persons_stated: int = Field(ge=0)
-    tambons_stated: tuple[int, ...] = ()
-
-
-class BudgetSpec(Section):
-    disbursement: str
-    summary: str
-    first_instalment_max: float = Field(gt=0, le=1)
-    transfer_within_months: int = Field(ge=0)
-
-
-class IndicatorTable(Section):
-    table: str
-    weights: dict[str, dict[str, float]] = {}
-
-
-class ProgrammeFile(Section):
-    """programme.toml as it stands."""
-
-    programme: About
-    backend: BackendSpec
-    forms: dict[str, FormSpec]
-    test: TestSpec
-    traits: Traits
-    scales: dict[str, Scale] = {}
-    rules: Rules = Rules()
-    tables: TableSpec
-    targets: TargetSpec
-    budget: BudgetSpec
-    indicators: IndicatorTable
 
 
 class Programme(BaseModel):
@@ -261,23 +158,6 @@ class Programme(BaseModel):
         named |= {name for spec in self.forms.values() for name in spec.media}
         named |= set(table_names(self.file).values())
         return {name: self.folder / name for name in sorted(named)}
-
-
-def table_names(file: ProgrammeFile) -> dict[str, str]:
-    """What each CSV of the programme is called."""
-    return {
-        "provinces": file.tables.provinces,
-        "targets": file.targets.persons,
-        "courses": file.tables.courses,
-        "items": file.test.key,
-        "modules": file.test.modules,
-        "units": file.tables.curriculum,
-        "criteria": file.tables.criteria,
-        "indicators": file.indicators.table,
-        "disbursements": file.budget.disbursement,
-        "summary": file.budget.summary,
-        "dictionary": file.tables.dictionary,
-    }
 
 
 MODELS: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
@@ -404,133 +284,3 @@ def read_toml(folder: Path, findings: list[Finding]) -> ProgrammeFile | None:
                 Finding("toml", "error", f"programme.toml, {place}", said, "correct or remove it")
             )
     return None
-
-
-def joins(file: ProgrammeFile, read: Mapping[str, tuple[Any, ...]]) -> Iterator[Finding]:
-    """Codes that do not join: every reference from one table to another that leads nowhere."""
-    names = table_names(file)
-    provinces = {province.code for province in read["provinces"]}
-    projects = {row.project for row in read["disbursements"]}
-    units = {unit.code for unit in read["units"]}
-    modules = {module.code for module in read["modules"]}
-    criteria = {criterion.key for criterion in read["criteria"]}
-    checks: list[tuple[str, str, str, str, set[str], str]] = []
-    for course in read["courses"]:
-        checks.append(
-            (
-                names["courses"],
-                course.code,
-                "province",
-                course.province,
-                provinces | {"00"},
-                "provinces",
-            )
-        )
-        checks.append(
-            (names["courses"], course.code, "project", course.project, projects, "disbursements")
-        )
-        checks.extend(
-            (names["courses"], course.code, "units", unit, units, "units") for unit in course.units
-        )
-    for target in read["targets"]:
-        checks.append(
-            (
-                names["targets"],
-                target.province,
-                "province_code",
-                target.province,
-                provinces,
-                "provinces",
-            )
-        )
-    for row in read["disbursements"]:
-        checks.append(
-            (
-                names["disbursements"],
-                row.project,
-                "province_code",
-                row.province,
-                provinces | {"00"},
-                "provinces",
-            )
-        )
-    for item in read["items"]:
-        checks.append((names["items"], item.name, "module", item.module, modules, "modules"))
-    for module in read["modules"]:
-        checks.extend(
-            (names["modules"], module.code, "curriculum_codes", unit, units, "units")
-            for unit in module.units
-        )
-    for indicator in read["indicators"]:
-        checks.append(
-            (
-                names["indicators"],
-                indicator.id,
-                "criterion",
-                indicator.criterion,
-                criteria,
-                "criteria",
-            )
-        )
-    for table, row, column, value, known, other in checks:
-        if value not in known:
-            yield Finding(
-                "does_not_join",
-                "error",
-                f"{table}, {row}, column {column}",
-                f"{value} is not in {names[other]}",
-                f"correct it, or add it to {names[other]}",
-            )
-    yield from twice(names, read)
-    for scale, spec in file.scales.items():
-        if spec.form not in file.forms:
-            yield Finding(
-                "does_not_join",
-                "error",
-                f"programme.toml, scales.{scale}",
-                f"form {spec.form} is not one of the programme's forms",
-                f"use one of: {', '.join(file.forms)}",
-            )
-    for form_id, spec in file.forms.items():
-        if spec.role == "test" and spec.wave is None:
-            yield Finding(
-                "wave_missing",
-                "error",
-                f"programme.toml, forms.{form_id}",
-                "a test needs its wave",
-                'add wave = "pre" or wave = "post"',
-            )
-        if file.test.key in spec.media:
-            yield Finding(
-                "key_would_leave",
-                "error",
-                f"programme.toml, forms.{form_id}.media",
-                f"{file.test.key} is the answer key and must never be sent to a server",
-                "remove it from media",
-            )
-
-
-def twice(names: Mapping[str, str], read: Mapping[str, tuple[Any, ...]]) -> Iterator[Finding]:
-    """Keys that stand twice in a table where they must be unique."""
-    for key, field in (
-        ("provinces", "code"),
-        ("targets", "province"),
-        ("courses", "code"),
-        ("items", "name"),
-        ("modules", "code"),
-        ("units", "code"),
-        ("indicators", "id"),
-        ("disbursements", "project"),
-    ):
-        seen: set[str] = set()
-        for row in read[key]:
-            value = getattr(row, field)
-            if value in seen:
-                yield Finding(
-                    "twice",
-                    "error",
-                    f"{names[key]}, {value}",
-                    "stands there more than once",
-                    "keep one row",
-                )
-            seen.add(value)

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from server.store import is_busy, is_full
 
@@ -25,10 +25,10 @@ __all__ = [
     "ACCEPTED_LENGTH",
     "Refusal",
     "api",
-    "disposition",
     "json_answer",
     "openrosa",
     "phone",
+    "saved_file",
     "xml_answer",
 ]
 
@@ -131,6 +131,18 @@ def failed(error: Exception) -> tuple[int, str]:
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     log.error("unexpected %s at %s", type(error).__name__, place)
     return 500, "The server made a mistake; its log names the place."
+
+
+def saved_file(path: Path, name: str, media_type: str) -> FileResponse:
+    """A stored file for a browser to save and never to run, under the name it came with."""
+    return FileResponse(
+        path,
+        media_type=media_type,
+        headers={
+            "Content-Disposition": disposition(name),
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 def disposition(name: str) -> str:

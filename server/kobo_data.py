@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from server.answers import Refusal, disposition
+from server.answers import Refusal, saved_file
 from server.house import House, base_url, house_of
 from server.kobo_assets import page_links, whole
 from server.query import Filter, read_fields, read_query, read_sort
@@ -293,11 +293,4 @@ async def sent_file(request: Request, house: House, clause: ColumnElement[bool])
     row = await asyncio.to_thread(read)
     if row is None:
         raise Refusal(404, "Not found.")
-    return FileResponse(
-        house.blobs.path(row.digest),
-        media_type=row.media_type,
-        headers={
-            "Content-Disposition": disposition(row.name),
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return saved_file(house.blobs.path(row.digest), row.name, row.media_type)

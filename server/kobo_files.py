@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, delete, insert, select
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from server.answers import Refusal, disposition, json_answer
+from server.answers import Refusal, json_answer, saved_file
 from server.blobs import Staged
 from server.house import House, base_url, house_of
 from server.publishing import iso, new_uid
@@ -198,14 +198,7 @@ async def file_content(request: Request) -> Response:
     _, row = await asyncio.to_thread(
         file_row, house, request.path_params["uid"], request.path_params["file"]
     )
-    return FileResponse(
-        house.blobs.path(row.digest),
-        media_type=row.media_type,
-        headers={
-            "Content-Disposition": disposition(row.name),
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return saved_file(house.blobs.path(row.digest), row.name, row.media_type)
 
 
 def asset_row(connection: Connection, uid: str) -> Any:

@@ -13,10 +13,10 @@ from xml.sax.saxutils import escape
 
 from sqlalchemy import select
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from server.answers import Refusal, disposition, phone, xml_answer
+from server.answers import Refusal, phone, saved_file, xml_answer
 from server.house import house_of, phone_url
 from server.schema import assets, deployed_media, deployments
 from server.submitting import submission_head, submission_post
@@ -169,14 +169,7 @@ async def media_file(request: Request) -> Response:
     row = await asyncio.to_thread(found)
     if row is None:
         raise Refusal(404, "Not found.")
-    return FileResponse(
-        house.blobs.path(row.digest),
-        media_type=row.media_type,
-        headers={
-            "Content-Disposition": disposition(row.name),
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return saved_file(house.blobs.path(row.digest), row.name, row.media_type)
 
 
 def suffix(name: str) -> str:

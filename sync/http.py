@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import orjson
 import requests
@@ -81,6 +81,17 @@ def open_session(token: str = "", *, pool: int = 4) -> requests.Session:
     return session
 
 
+def address(url: str, remedy: str) -> SplitResult:
+    """The parts of a server's address; raises `ServerProblem` when it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        where = url or "server address"
+        raise ServerProblem.at(
+            where, "is not the address of a server", remedy, code="server_address"
+        )
+    return parts
+
+
 class Connection:
     """A server at `url`, spoken to with `token`.
 
@@ -99,14 +110,7 @@ class Connection:
         pause: float = 0.25,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerProblem.at(
-                url or "server address",
-                "is not the address of a server",
-                "write it as https://… in programme.toml, [backend] url",
-                code="server_address",
-            )
+        parts = address(url, "write it as https://… in programme.toml, [backend] url")
         self.url = url.rstrip("/")
         self.tries, self.timeout, self.deadline, self.pause = tries, timeout, deadline, pause
         self.sleep = sleep

@@ -26,7 +26,7 @@ import urllib3
 
 from forms.instance import local, parse_xml
 from forms.problems import Finding, InstanceProblem, ServerProblem
-from sync.http import USER_AGENT, Answer, explain, retry_after, server_words
+from sync.http import USER_AGENT, Answer, address, explain, retry_after, server_words
 
 __all__ = ["Item", "Listed", "Outcome", "Part", "Phone", "Sent", "multipart", "send_all"]
 
@@ -92,14 +92,7 @@ class Phone:
         patience: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerProblem.at(
-                url or "server address",
-                "is not the address of a server",
-                "scan the settings QR again, or write the address as https://…",
-                code="server_address",
-            )
+        parts = address(url, "scan the settings QR again, or write the address as https://…")
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.path = parts.path.rstrip("/") + (f"/key/{quote(key, safe='')}" if key else "")
         self.patience = patience
