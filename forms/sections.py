@@ -30,6 +30,8 @@ class Words(Section):
 
 
 class About(Section):
+    """Who runs the programme, when and in which languages."""
+
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
     title: Words
     organisation: Words
@@ -80,6 +82,8 @@ class Scale(Section):
 
 
 class Rules(Section):
+    """Limits that decide what is shown, marked or counted, declared beforehand."""
+
     suppress_below: int = Field(default=5, ge=1)
     indicative_below: int = Field(default=30, ge=1)
     likert_answered: float = Field(default=0.8, gt=0, le=1)
