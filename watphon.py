@@ -37,6 +37,7 @@ from forms.console import err, out
 from forms.place import DataOption, FolderOption, Place
 from forms.problems import Finding, Problem, UsageProblem
 from forms.programme import shipped
+from forms.simulate import plan_season
 
 if patience is signal.default_int_handler:
     signal.signal(signal.SIGINT, patience)
@@ -87,6 +88,7 @@ def demo(
     step = steps(seconds)
     step("new", f"new {output}", lambda: fresh(output))
     programme = place.programme()
+    plan_season(programme, people)  # says now, not after publishing, that so many are not there
     with serving(place, seconds) as backend:
         step("publish", "publish", lambda: sync.commands.publish_programme(programme, backend))
         scale = f" --people {people}" if people else ""

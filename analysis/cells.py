@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.estimate import Estimate, hide_small
 from analysis.season import Season
 
-__all__ = ["breakdown", "hidden", "shares"]
+__all__ = ["breakdown", "hidden", "limited", "shares"]
 
 
 def breakdown(
@@ -34,6 +34,11 @@ def hidden(season: Season, cells: Mapping[str, Estimate]) -> dict[str, Estimate]
     return hide_small(
         cells, suppress_below=rules.suppress_below, indicative_below=rules.indicative_below
     )
+
+
+def limited(season: Season, estimate: Estimate) -> Estimate:
+    """A figure on persons outside any breakdown, hidden or marked by the same limits."""
+    return hidden(season, {"": estimate})[""]
 
 
 def shares(part: int, whole: int, unit: str = "%", method: str = "count") -> Estimate:

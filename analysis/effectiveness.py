@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import gains
-from analysis.cells import breakdown
+from analysis.cells import breakdown, limited
 from analysis.estimate import Estimate, refused
 from analysis.indicators import Measured, indicator
 from analysis.relevance import perceived
@@ -39,10 +39,8 @@ def eft_1(season: Season) -> Measured:
     n = int(frame["n"].sum())
     overall = gains.mean_gain(frame, maximum, season.strata, excluded=season.pairing)
     by_home = frame.assign(course=frame["home"])
-    measures = {
-        "overall": overall,
-        "province_clustered": gains.mean_gain(by_home, maximum, {}, method="CR2, provinces"),
-    }
+    provinces = gains.mean_gain(by_home, maximum, {}, method="CR2, provinces")
+    measures = {"overall": overall, "province_clustered": provinces}
     for name, value, unit, method in (
         ("pre_mean", mean_points(frame, maximum, "pre"), POINTS, "mean"),
         ("post_mean", mean_points(frame, maximum, "post"), POINTS, "mean"),
@@ -66,7 +64,7 @@ def eft_1(season: Season) -> Measured:
     by |= {
         trait: breakdown(season, frame, trait, of) for trait in ("sex", "education", "age_group")
     }
-    return Measured(measures, by=by)
+    return Measured({name: limited(season, one) for name, one in measures.items()}, by=by)
 
 
 def mean_points(frame: pd.DataFrame, maximum: float, column: str) -> float | None:
@@ -150,9 +148,9 @@ def eft_3(season: Season) -> Measured:
 
     return Measured(
         {
-            "overall": replace(of(frame), excluded=season.pairing),
-            "pre_share": gains.pass_share(frame, maximum, mark, "pre"),
-            "change": gains.pass_share_change(frame, maximum, mark, season.strata),
+            "overall": limited(season, replace(of(frame), excluded=season.pairing)),
+            "pre_share": limited(season, gains.pass_share(frame, maximum, mark, "pre")),
+            "change": limited(season, gains.pass_share_change(frame, maximum, mark, season.strata)),
         },
         by={"province": breakdown(season, frame, "home", of, season.programme.targets)},
     )
@@ -169,7 +167,10 @@ def eft_4(season: Season) -> Measured:
         module.code: sum(i.weight for i in season.programme.items if i.module == module.code)
         for module in season.programme.modules
     }
-    cells = {code: gain_of(season, frame, worth[code]) for code, frame in season.modules.items()}
+    cells = {
+        code: limited(season, gain_of(season, frame, worth[code]))
+        for code, frame in season.modules.items()
+    }
     taught = season.taught
     if taught.empty:
         none = refused("no_untaught_module", POINTS)
@@ -182,7 +183,9 @@ def eft_4(season: Season) -> Measured:
         "untaught": taught["untaught"],
     }
     measures = {
-        name: gains.mean_of(gains.cluster_sums(taught, values, season.strata), POINTS, {})
+        name: limited(
+            season, gains.mean_of(gains.cluster_sums(taught, values, season.strata), POINTS, {})
+        )
         for name, values in both.items()
     }
     return Measured(measures, headline="taught_minus_untaught", by={"module": cells})

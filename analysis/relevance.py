@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cells import breakdown, shares
+from analysis.cells import breakdown, limited, shares
 from analysis.estimate import Estimate, refused
 from analysis.indicators import Measured, indicator
 from analysis.perception import Scores, composite, high_share
@@ -26,7 +26,7 @@ def perceived(season: Season, scale: str) -> Measured:
 
     frame = given.frame.assign(province=given.frame["course"].map(season.strata))
     return Measured(
-        {"overall": composite(given, season.strata, reasons)},
+        {"overall": limited(season, composite(given, season.strata, reasons))},
         by={
             "province": breakdown(season, frame, "province", of, season.programme.targets),
             "sex": breakdown(season, frame, "sex", of),
@@ -54,7 +54,7 @@ def rel_2(season: Season) -> Measured:
     reasons = season.cohort.reasons(season.programme.scales["relevance"].form)
     frame = given.frame.assign(province=given.frame["course"].map(season.strata))
     return Measured(
-        {"overall": high_share(given, HIGH, reasons)},
+        {"overall": limited(season, high_share(given, HIGH, reasons))},
         by={
             "province": breakdown(
                 season,

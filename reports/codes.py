@@ -28,7 +28,9 @@ EXCLUSIONS = {
     "bad_check_digit": mark("participant code fails its check digit"),
     "not_registered": mark("participant code was never registered"),
     "duplicate_identical": mark("identical repeat of a record"),
-    "superseded": mark("replaced by the record that counts for the same person and course"),
+    "superseded": mark(
+        "another record of the same person and course, or of the same activity, counts instead"
+    ),
     "two_people_one_code": mark("two different people under one code; both set aside"),
     "no_pre": mark("no valid pre-test"),
     "no_post": mark("no valid post-test"),

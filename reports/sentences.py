@@ -202,11 +202,11 @@ def effectiveness(evaluation: Mapping[str, Any], found: Reading, speak: Voice) -
     say, local = speak.say, speak.local
     row = indicator(evaluation, "EFT-1")
     courses, n = courses_with_pairs(evaluation), local.number(found.n)
-    counted = (
-        say("n = {n} pairs in {courses} courses", n=n, courses=local.number(courses))
-        if courses
-        else say("n = {n} pairs", n=n)
-    )
+    counted = say("n = {n} pairs", n=n)
+    if courses == 1:
+        counted = say("n = {n} pairs in one course", n=n)
+    elif courses:
+        counted = say("n = {n} pairs in {courses} courses", n=n, courses=local.number(courses))
     least = row.get("target")
     if not is_number(least):
         least = mapping(mapping(evaluation.get("programme")).get("rules")).get("mid_points")

@@ -218,7 +218,7 @@ def test_an_empty_season_is_refused_not_computed(tmp_path: Path, programme: Prog
 
 
 def test_one_pair(tmp_path: Path, programme: Programme) -> None:
-    """One person is no evidence: the gain is refused, and his cell hidden."""
+    """One person is no evidence: every figure on one person is hidden, overall and in cells."""
     folder = tables(
         tmp_path / "tables",
         programme,
@@ -231,7 +231,10 @@ def test_one_pair(tmp_path: Path, programme: Programme) -> None:
     content = evaluate(programme, folder, date(2021, 9, 30)).content
     eft_1 = content["indicators"]["EFT-1"]
     assert eft_1["status"] == "refused"
-    assert eft_1["measures"]["overall"]["reason"] == "n_below_2"
+    for measure in eft_1["measures"].values():
+        assert measure["value"] is None, measure
+        assert measure["status"] in ("suppressed", "refused")
+    assert eft_1["measures"]["overall"]["reason"] == "n_below_limit"
     assert eft_1["by"]["province"]["50"]["status"] == "suppressed"
     json.dumps(content, allow_nan=False)
 
