@@ -14,6 +14,7 @@ import asyncio
 import base64
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -165,6 +166,23 @@ def peak_memory(pid: int) -> float:
     return int(told["VmHWM"].split()[0]) / 1000
 
 
+def commits_per_second(folder: str) -> float:
+    """The disk's limit: durable commits of one 800-byte row, one after another, in one second.
+
+    A server that commits each submission by itself cannot be faster than this.
+    """
+    base = sqlite3.connect(Path(folder) / "limit.sqlite3", isolation_level=None)
+    base.execute("PRAGMA journal_mode = WAL")
+    base.execute("PRAGMA synchronous = FULL")
+    base.execute("CREATE TABLE row(xml BLOB)")
+    done, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < 1:
+        base.execute("INSERT INTO row VALUES (?)", (b"x" * 800,))
+        done += 1
+    base.close()
+    return done
+
+
 def main() -> int:
     """Run once; 1 when something acknowledged is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -190,11 +208,13 @@ def main() -> int:
             memory = peak_memory(process.pid)
             pulled, found = pull(url, headers, uid)
             swept = sweep(url, headers, uid)
+            limit = commits_per_second(folder)
         finally:
             process.terminate()
             process.wait(30)
     took.sort()
     print(f"{'submissions, durable':32}{asked.count / seconds:12,.0f} /s")
+    print(f"{'  one commit each, no server':32}{limit:12,.0f} /s")
     for share in (50, 95, 99):
         within = took[len(took) * share // 100] * 1e3
         print(f"{f'  answered within, {share} %':32}{within:12.1f} ms")
