@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forms.instance import from_kobo, from_xml, parse_xml, to_kobo, to_xml
-from forms.model import Form, Question, Record, Submission
+from forms.model import Attachment, Form, Question, Record, Submission
 from forms.problems import InstanceProblem
 from forms.programme import load, shipped
 
@@ -92,10 +92,24 @@ def test_xml_round_trip(submission: Submission) -> None:
     assert from_xml(to_xml(submission, FORM), FORM) == submission
 
 
+attachments = st.lists(
+    st.builds(
+        Attachment,
+        name=words,
+        question=st.sampled_from(["photo", "member[2]/photo", ""]),
+        media_type=st.sampled_from(["image/jpeg", "application/octet-stream"]),
+        url=st.just("") | st.just("http://127.0.0.1/a/1/"),
+        deleted=st.booleans(),
+    ),
+    max_size=3,
+).map(tuple)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(submissions)
-def test_kobo_round_trip(submission: Submission) -> None:
-    """A KoboToolbox row holds the whole submission."""
+@given(submissions, attachments)
+def test_kobo_round_trip(submission: Submission, files: tuple[Attachment, ...]) -> None:
+    """A KoboToolbox row holds the whole submission, attachments included."""
+    submission = Submission(**{**fields(submission), "attachments": files})
     assert from_kobo(to_kobo(submission)) == submission
 
 
