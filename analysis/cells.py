@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.estimate import Estimate, hide_small
 from analysis.season import Season
 
-__all__ = ["breakdown", "hidden", "limited", "shares"]
+__all__ = ["breakdown", "hidden", "hidden_within", "limited", "shares"]
 
 
 def breakdown(
@@ -34,6 +34,19 @@ def hidden(season: Season, cells: Mapping[str, Estimate]) -> dict[str, Estimate]
     return hide_small(
         cells, suppress_below=rules.suppress_below, indicative_below=rules.indicative_below
     )
+
+
+def hidden_within(
+    season: Season, cells: Mapping[str, Estimate], group_of: Mapping[str, str]
+) -> dict[str, Estimate]:
+    """The limits applied inside each group whose total is shown too (courses inside provinces).
+
+    A lone small course could else be had from its province's figures.
+    """
+    out: dict[str, Estimate] = {}
+    for group in sorted({group_of.get(key, "") for key in cells}):
+        out |= hidden(season, {k: c for k, c in cells.items() if group_of.get(k, "") == group})
+    return {key: out[key] for key in cells}
 
 
 def limited(season: Season, estimate: Estimate) -> Estimate:

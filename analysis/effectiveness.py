@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import gains
-from analysis.cells import breakdown, limited
+from analysis.cells import breakdown, hidden_within, limited
 from analysis.estimate import Estimate, refused
 from analysis.indicators import Measured, indicator
 from analysis.relevance import perceived
@@ -59,7 +59,11 @@ def eft_1(season: Season) -> Measured:
 
     by = {
         "province": breakdown(season, frame, "home", of, season.programme.targets),
-        "course": breakdown(season, frame, "course", of),
+        "course": hidden_within(
+            season,
+            {str(code): of(part) for code, part in frame.groupby("course", sort=True)},
+            season.strata,
+        ),
     }
     by |= {
         trait: breakdown(season, frame, trait, of) for trait in ("sex", "education", "age_group")

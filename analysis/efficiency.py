@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.cells import hidden
 from analysis.estimate import Estimate, refused
 from analysis.indicators import Measured, indicator
 from analysis.relevance import perceived
@@ -51,10 +52,15 @@ def eff_1(season: Season) -> Measured:
             "spent": Estimate(total / 100, "baht", len(spent), method="sum of amounts"),
         },
         by={
-            "province": {
-                province: cost(spent.get(project_of.get(province, ""), 0), trained.get(province, 0))
-                for province in season.programme.targets
-            }
+            "province": hidden(
+                season,
+                {
+                    province: cost(
+                        spent.get(project_of.get(province, ""), 0), trained.get(province, 0)
+                    )
+                    for province in season.programme.targets
+                },
+            )
         },
     )
 

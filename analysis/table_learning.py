@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import hidden
+from analysis.cells import hidden, hidden_within
 from analysis.effectiveness import gain_of, mean_points
 from analysis.estimate import Estimate
 from analysis.gains import normalized_gain_by_course
@@ -77,7 +77,9 @@ def course_rows(season: Season) -> list[Row]:
     """One row a course with pairs: hidden under the limit."""
     frame, maximum = season.pairs, season.max_points
     parts = {str(code): part for code, part in frame.groupby("course", sort=True)}
-    gains = hidden(season, {code: gain_of(season, part) for code, part in parts.items()})
+    gains = hidden_within(
+        season, {code: gain_of(season, part) for code, part in parts.items()}, season.strata
+    )
     normalized = normalized_gain_by_course(frame, maximum).to_dict()
     rows: list[Row] = []
     for course in season.programme.courses:

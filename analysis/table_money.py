@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.cells import hidden
 from analysis.efficiency import spent_on_training, trained_by_province
+from analysis.estimate import Estimate
 from analysis.indicators import Measured
 from analysis.progress import within_months, within_share
 from analysis.season import Season
@@ -94,12 +96,20 @@ def progress_rows(season: Season) -> list[Row]:
                 "planned_per_person": approved / target if approved and target else None,
             }
         )
-    limit = programme.rules.suppress_below
+    shown = {
+        name: hidden(
+            season,
+            {row["province"]: Estimate(row[name], "persons", row[name]) for row in rows},
+        )
+        for name in ("registered", "trained", "paired")
+    }
     for row in rows:
-        if 0 < row["registered"] < limit:
-            row |= dict.fromkeys(
-                ("registered", "trained", "paired", "share_of_target", "cost_per_trained")
-            )
+        for name, cells in shown.items():
+            row[name] = None if cells[row["province"]].value is None else row[name]
+        if row["registered"] is None:
+            row["share_of_target"] = None
+        if row["trained"] is None:
+            row["cost_per_trained"] = None
     return rows
 
 
