@@ -222,7 +222,7 @@ def one_row_a_person(counted: Rows, programme: Programme) -> Rows:
     ranked = counted.mutate(latest=ibis.row_number().over(window))
     newest = ranked.filter(ranked.latest == 0)
     traits = programme.traits
-    age = newest[traits.age].cast("int64")
+    age = newest[traits.age].cast("string").try_cast("float64").try_cast("int64")
     bounds = sorted(programme.rules.age_groups)
     names = [f"<{bounds[0]}"] if bounds else []
     names += [f"{low}-{high - 1}" for low, high in pairwise(bounds)]

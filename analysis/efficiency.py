@@ -8,7 +8,7 @@ from analysis.indicators import Measured, indicator
 from analysis.relevance import perceived
 from analysis.season import Season
 
-__all__ = ["eff_1", "eff_5", "spent_on_training", "trained_by_province"]
+__all__ = ["eff_1", "eff_5", "spent_in", "spent_on_training", "trained_by_province"]
 
 
 def spent_on_training(season: Season) -> dict[str, int]:
@@ -19,6 +19,12 @@ def spent_on_training(season: Season) -> dict[str, int]:
         str(project): int(spent)
         for project, spent in zip(rows["project_no"], rows["spent"], strict=True)
     }
+
+
+def spent_in(season: Season, province: str, spent: dict[str, int]) -> int:
+    """Satang spent by all projects of a province."""
+    rows = season.programme.disbursements
+    return sum(spent.get(row.project, 0) for row in rows if row.province == province)
 
 
 def trained_by_province(season: Season) -> dict[str, int]:
@@ -44,7 +50,6 @@ def eff_1(season: Season) -> Measured:
     """
     spent = spent_on_training(season)
     trained = trained_by_province(season)
-    project_of = {row.province: row.project for row in season.programme.disbursements}
     total = sum(spent.values())
     return Measured(
         {
@@ -55,9 +60,7 @@ def eff_1(season: Season) -> Measured:
             "province": hidden(
                 season,
                 {
-                    province: cost(
-                        spent.get(project_of.get(province, ""), 0), trained.get(province, 0)
-                    )
+                    province: cost(spent_in(season, province, spent), trained.get(province, 0))
                     for province in season.programme.targets
                 },
             )

@@ -38,7 +38,11 @@ def pro_1(season: Season) -> Measured:
     people = int(season.persons["n"].sum())
     total = sum(programme.targets.values())
     stated = programme.file.targets.persons_stated
-    to_date = sum(course.planned_n for course in programme.courses if course.end <= season.as_of)
+    to_date = sum(
+        course.planned_n
+        for course in programme.courses
+        if course.end <= season.as_of and course.status != "cancelled"
+    )
     measures = {
         f"of_sum_{total}": share_of_target(people, total),
         f"of_stated_{stated}": share_of_target(people, stated),

@@ -58,7 +58,7 @@ def spending(programme: Programme, tables: Tables, as_of: date) -> pd.DataFrame:
     satang = (rows.spent_baht * 100).round().cast("int64")
     return fetch(
         rows.group_by(project_no=rows[project], activity_no=rows[activity].cast("string"))
-        .aggregate(spent=satang.sum(), records=ibis._.count())
+        .aggregate(spent=satang.sum().fill_null(0), records=ibis._.count())
         .order_by(["project_no", "activity_no"])
     )
 

@@ -74,6 +74,8 @@ def rel_4(season: Season) -> Measured:
     Target roles are declared in programme.toml. A full count: no interval.
     """
     roles = season.programme.rules.target_roles
+    if not roles:
+        return Measured({"overall": refused("no_target_roles_declared", "%")})
 
     def of(frame: pd.DataFrame) -> Estimate:
         return shares(int(frame.loc[frame["role"].isin(roles), "n"].sum()), int(frame["n"].sum()))

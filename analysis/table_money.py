@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.cells import hidden
-from analysis.efficiency import spent_on_training, trained_by_province
+from analysis.efficiency import spent_in, spent_on_training, trained_by_province
 from analysis.estimate import Estimate
 from analysis.indicators import Measured
 from analysis.progress import within_months, within_share
@@ -57,7 +57,7 @@ def budget_totals(season: Season) -> dict[str, Row]:
             "projects": len(chosen),
             "approved": approved / 100,
             "instalment1": sum(row.instalment1 for row in chosen) / 100,
-            "remaining": sum(row.approved - row.instalment1 for row in chosen) / 100,
+            "remaining": (approved - disbursed) / 100,
             "disbursed": disbursed / 100,
             "disbursed_pct": 100 * disbursed / approved if approved else None,
             "remaining_pct": 100 * (approved - disbursed) / approved if approved else None,
@@ -75,12 +75,11 @@ def progress_rows(season: Season) -> list[Row]:
     registered = season.persons.groupby("home")["n"].sum()
     paired = season.pairs.groupby("home")["n"].sum()
     trained, spent = trained_by_province(season), spent_on_training(season)
-    project_of = {row.province: row for row in programme.disbursements}
     rows: list[Row] = []
     for province, target in programme.targets.items():
-        project = project_of.get(province)
-        approved = project.approved / 100 if project else None
-        cost = spent.get(project.project, 0) / 100 if project else 0
+        projects = [row for row in programme.disbursements if row.province == province]
+        approved = sum(row.approved for row in projects) / 100 if projects else None
+        cost = spent_in(season, province, spent) / 100
         people, done = int(registered.get(province, 0)), trained.get(province, 0)
         rows.append(
             {

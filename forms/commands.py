@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -40,12 +41,12 @@ def copy_programme(folder: Path, source: Path) -> None:
         raise UsageProblem.at(
             str(folder), "is already there and not empty", "name a folder that does not exist yet"
         )
-    unfinished = folder.with_name(folder.name + ".new")
+    folder = folder.resolve()
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         for file in sorted(source.iterdir()):
-            if file.is_file():
+            if file.is_file() and not file.name.startswith("."):
                 shutil.copyfile(file, unfinished / file.name)
         if folder.is_dir():
             folder.rmdir()

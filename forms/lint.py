@@ -106,7 +106,11 @@ def speaks(sheet: str, row: Mapping[str, str]) -> bool:
     if sheet == "choices":
         return True
     kind = row.get("type", "").split(" ")[0]
-    quiet = kind in SILENT or kind == "csv-external" or re.match(r"(begin|end)[ _]", row["type"])
+    quiet = (
+        kind in SILENT
+        or kind == "csv-external"
+        or re.match(r"(begin|end)[ _]", row.get("type", ""))
+    )
     return bool(kind) and not quiet
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,16 @@ def read_sheets(source: Path | bytes, *, where: str = "") -> dict[str, Sheet]:
             if sheet.title.strip().lower() in ("survey", "choices", "settings")
         }
         workbook.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, TypeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        SyntaxError,
+        KeyError,
+        ValueError,
+        OSError,
+        EOFError,
+        TypeError,
+    ) as error:
         raise ProgrammeProblem.at(
             name,
             "is not a readable Excel workbook (.xlsx)",
@@ -251,6 +261,7 @@ def to_xform(workbook: bytes, *, form_id: str, version: str) -> tuple[str, list[
         sheets["settings"] = [
             {**(sheets.get("settings") or [{}])[0], "form_id": form_id, "version": version}
         ]
+        sheets.pop("settings_header", None)  # it need not name the version we put in
         warnings: list[str] = []
         made = convert(sheets, warnings=warnings, form_name=form_id)
     except PyXFormError as error:

@@ -88,6 +88,7 @@ class Blobs:
         self.contents.mkdir(parents=True, exist_ok=True)
         self.incoming.mkdir(exist_ok=True)
         sync_folder(self.folder)
+        sync_folder(self.contents)
         for left in self.incoming.iterdir():
             left.unlink(missing_ok=True)
 

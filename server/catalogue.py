@@ -46,6 +46,7 @@ class Catalogue:
     def changed(self) -> None:
         """Read the rows anew at the next question."""
         self.by_uid = None
+        self.forms.clear()
 
     def find(self, form_id: str, deployment_uuid: str = "") -> Deployed | None:
         """The form of this id, or else of this deployment (KoboToolbox takes either)."""

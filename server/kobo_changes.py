@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -114,8 +115,10 @@ def numbers_of(payload: dict[str, Any]) -> list[int]:
     if not isinstance(given, list) or not 0 < len(given) <= MOST_AT_ONCE:
         words = f"A list of 1 to {MOST_AT_ONCE} ids is required."
         raise Refusal(400, {"submission_ids": [words]})
-    numbers = [int(n) for n in given if isinstance(n, int | str) and str(n).isdigit()]
-    if len(numbers) != len(given) or max(numbers) >= 2**63:
+    numbers = [
+        int(n) for n in given if isinstance(n, int | str) and re.fullmatch("[0-9]{1,18}", str(n))
+    ]
+    if len(numbers) != len(given) or not numbers:
         raise Refusal(400, {"submission_ids": ["Ids are numbers."]})
     return sorted(set(numbers))
 

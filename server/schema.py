@@ -99,6 +99,7 @@ assets = Table(
     Column("last_submission_at", String(32)),
     Column("content", Text, nullable=False),
     Column("workbook", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,  # an id that was once told never means another row
 )
 
 deployments = Table(
@@ -115,6 +116,7 @@ deployments = Table(
     Column("xform", Text, nullable=False),
     Column("workbook", LargeBinary, nullable=False),
     UniqueConstraint("asset_id", "number"),
+    sqlite_autoincrement=True,  # an id that was once told never means another row
 )
 
 media = Table(
@@ -141,6 +143,7 @@ deployed_media = Table(
     Column("media_type", String(100), nullable=False),
     Column("digest", String(64), nullable=False, index=True),
     Column("md5", String(32), nullable=False),
+    sqlite_autoincrement=True,  # an id that was once told never means another row
 )
 
 imports = Table(
