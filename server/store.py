@@ -184,6 +184,8 @@ def engine_for(path: Path) -> Engine:
 
 def is_busy(error: BaseException) -> bool:
     """Whether an error means that another process was writing all the time we waited."""
+    if isinstance(error, Locked):
+        return True
     name = getattr(error.orig, "sqlite_errorname", "") if isinstance(error, DBAPIError) else ""
     return (name or "").startswith("SQLITE_BUSY")
 

@@ -25,7 +25,7 @@ from server.catalogue import Deployed
 from server.house import House, house_of, phone_url
 from server.settle import Arrival, normal_name
 from server.signin import Visitor
-from server.uploads import Upload, read_upload
+from server.uploads import Upload, file_name, read_upload
 
 __all__ = ["submission_head", "submission_post"]
 
@@ -158,5 +158,5 @@ def mentions(root: Any) -> Iterator[tuple[str, str]]:
             seen[name] = seen.get(name, 0) + 1
             step = f"{name}[{seen[name]}]" if names[name] > 1 else name
             stack.append((child, f"{path}/{step}" if path else step))
-        if not len(element) and element.text and len(element.text) <= 250:
-            yield normal_name(element.text), path
+        if not len(element) and element.text and len(element.text) <= 1000:
+            yield normal_name(file_name(element.text)), path

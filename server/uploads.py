@@ -235,5 +235,6 @@ def words(data: bytes) -> str:
 
 def file_name(name: str) -> str:
     """The last step of a sent name, without what no file name may hold, at most 200 characters."""
-    last = name.replace("\\", "/").rpartition("/")[2]
+    # a quotation mark travels as %22 in a multipart head (HTML, multipart/form-data encoding)
+    last = name.replace("%22", '"').replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable()).strip()[:200] or "unnamed"
