@@ -7,6 +7,7 @@ nothing: the hash covers the cells, not the zip archive around them.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import mimetypes
 
@@ -65,9 +66,16 @@ def outgoing(programme: Programme, form_id: str) -> Outgoing:
 def medium(programme: Programme, name: str) -> Medium:
     path = programme.folder / name
     key = programme.folder / programme.test.key
+    if path.resolve().parent != programme.folder.resolve():
+        raise ProgrammeProblem.at(
+            name,
+            "lies outside the programme folder and is not sent",
+            "put the file beside programme.toml and name it without a folder",
+            code="medium_outside",
+        )
     try:
         content = path.read_bytes()
-        is_key = name == key.name or (key.is_file() and content == key.read_bytes())
+        is_key = name == key.name or tells_the_key(content, programme)
     except OSError as error:
         raise ProgrammeProblem.at(
             name,
@@ -87,6 +95,15 @@ def medium(programme: Programme, name: str) -> Medium:
         content=content,
         media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
         md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    )
+
+
+def tells_the_key(content: bytes, programme: Programme) -> bool:
+    """Whether a table holds, row by row, the name and the right answer of every item of the key."""
+    rows = csv.reader(content.decode("utf-8-sig", "replace").splitlines())
+    cells = [{cell.strip() for cell in row} for row in rows]
+    return bool(programme.items) and all(
+        any({item.name, item.correct} <= row for row in cells) for item in programme.items
     )
 
 

@@ -211,3 +211,17 @@ def test_from_the_workbook_to_the_tables(
         "P64-09",
         True,
     )
+
+
+@pytest.mark.parametrize("disguise", [b"\xef\xbb\xbf", b""])
+def test_the_key_does_not_leave_in_disguise(tmp_path: Path, disguise: bytes) -> None:
+    """Saved again under another name, with a byte order mark or other line ends, the key stays."""
+    folder = Path(shutil.copytree(shipped(), tmp_path / "programme"))
+    key = (folder / "item_key.csv").read_bytes()
+    (folder / "items.csv").write_bytes(disguise + key.replace(b"\n", b"\r\n") + b"\r\n")
+    toml = folder / "programme.toml"
+    text = toml.read_text("utf-8")
+    toml.write_text(text.replace('media = ["courses.csv"]', 'media = ["items.csv"]', 1), "utf-8")
+    programme = load(folder)
+    with pytest.raises(ProgrammeProblem, match="answer key"):
+        outgoing(programme, "mne_course_eval")
