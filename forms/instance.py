@@ -193,18 +193,23 @@ def to_xml(submission: Submission, form: Form) -> bytes:
     ]
     for node in form.tree:
         write(node, submission.record, parts)
-    parts.append(f"<meta><instanceID>uuid:{escape(submission.instance_id)}</instanceID>")
+    parts.append(f"<meta><instanceID>uuid:{escaped(submission.instance_id)}</instanceID>")
     if submission.deprecated_id:
-        parts.append(f"<deprecatedID>uuid:{escape(submission.deprecated_id)}</deprecatedID>")
+        parts.append(f"<deprecatedID>uuid:{escaped(submission.deprecated_id)}</deprecatedID>")
     if submission.instance_name:
-        parts.append(f"<instanceName>{escape(submission.instance_name)}</instanceName>")
+        parts.append(f"<instanceName>{escaped(submission.instance_name)}</instanceName>")
     if audit := submission.record.answers.get("meta/audit"):
-        parts.append(f"<audit>{escape(audit)}</audit>")
+        parts.append(f"<audit>{escaped(audit)}</audit>")
     parts.append(f"</meta></{name}>")
     document = "".join(parts)
     if found := ILLEGAL.search(document):
         raise refused(f"an answer holds the character U+{ord(found[0]):04X}, which XML cannot hold")
     return document.encode()
+
+
+def escaped(value: str) -> str:
+    """Text inside an element; a bare carriage return would come back as a line feed (XML 1.0, 2.11)."""
+    return escape(value, {"\r": "&#13;"})
 
 
 def write(node: Node, record: Record, parts: list[str]) -> None:
@@ -223,8 +228,7 @@ def write(node: Node, record: Record, parts: list[str]) -> None:
             write(child, record, parts)
         parts.append(f"</{name}>")
     elif value := record.answers.get(question.path):
-        # a carriage return written plainly would come back as a line feed (XML 1.0, 2.11)
-        parts.append(f"<{name}>{escape(value, {chr(13): '&#13;'})}</{name}>")
+        parts.append(f"<{name}>{escaped(value)}</{name}>")
     else:
         parts.append(f"<{name}/>")
 
