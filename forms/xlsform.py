@@ -204,7 +204,7 @@ def questions(survey: Sheet, where: str) -> Iterator[Question]:
                 )
             steps.pop()
             continue
-        if not kind or kind == "csv-external":
+        if not kind or kind in ("csv-external", "xml-external"):
             continue
         path = "/".join([step for step, _ in steps] + [row.get("name", "")])
         repeat = ""

@@ -8,6 +8,7 @@ never the caller's data, and never the path, because a phone's path holds its ke
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,12 +24,15 @@ from server.store import is_busy, is_full
 
 __all__ = [
     "ACCEPTED_LENGTH",
+    "XML",
     "Refusal",
     "api",
+    "api_xml",
     "json_answer",
     "openrosa",
     "phone",
     "saved_file",
+    "saving",
     "xml_answer",
 ]
 
@@ -41,6 +45,9 @@ RESPONSE = (
     '    <message nature="">{message}</message>{more}\n'
     "</OpenRosaResponse>\n"
 )
+
+REFUSAL = '<?xml version="1.0" encoding="utf-8"?><root>{}</root>'
+XML = "application/xml; charset=utf-8"
 
 log = logging.getLogger("watphon.server")
 
@@ -87,37 +94,47 @@ def openrosa(
 def phone(handler: Handler) -> Handler:
     """A handler whose refusals and failures are answered in OpenRosa's words."""
 
-    async def answered(request: Request) -> Response:
-        try:
-            return phone_headers(await handler(request))
-        except Refusal as refusal:
-            return openrosa(str(refusal), refusal.status, refusal.headers)
-        except ClientDisconnect:
-            return openrosa("The connection was lost.", 400)
-        except Exception as error:
-            status, words = failed(error)
-            return openrosa(words, status)
+    async def marked(request: Request) -> Response:
+        return phone_headers(await handler(request))
 
-    return answered
+    return answered(marked, lambda words, status, more: openrosa(str(words), status, more))
 
 
 def api(handler: Handler) -> Handler:
     """A handler whose refusals and failures are answered in JSON."""
+    return answered(handler, lambda words, status, more: json_answer(told(words), status, more))
 
-    async def answered(request: Request) -> Response:
+
+def api_xml(handler: Handler) -> Handler:
+    """A handler whose refusals and failures are answered in KoboToolbox's XML."""
+
+    def written(words: Any, status: int, more: dict[str, str]) -> Response:
+        parts = [f"<{key}>{escape(str(said))}</{key}>" for key, said in told(words).items()]
+        return Response(REFUSAL.format("".join(parts)), status, more, media_type=XML)
+
+    return answered(handler, written)
+
+
+def told(reason: Any) -> Any:
+    """A refusal's reason as KoboToolbox's JSON."""
+    return {"detail": reason} if isinstance(reason, str) else reason
+
+
+def answered(handler: Handler, tell: Callable[[Any, int, dict[str, str]], Response]) -> Handler:
+    """A handler that always answers; `tell` makes the answer of reason, status and headers."""
+
+    async def always(request: Request) -> Response:
         try:
             return await handler(request)
         except Refusal as refusal:
-            reason = refusal.reason
-            body = {"detail": reason} if isinstance(reason, str) else reason
-            return json_answer(body, refusal.status, refusal.headers)
+            return tell(refusal.reason, refusal.status, refusal.headers)
         except ClientDisconnect:
-            return json_answer({"detail": "The connection was lost."}, 400)
+            return tell("The connection was lost.", 400, {})
         except Exception as error:
             status, words = failed(error)
-            return json_answer({"detail": words}, status)
+            return tell(words, status, {})
 
-    return answered
+    return always
 
 
 def failed(error: Exception) -> tuple[int, str]:
@@ -133,16 +150,23 @@ def failed(error: Exception) -> tuple[int, str]:
     return 500, "The server made a mistake; its log names the place."
 
 
-def saved_file(path: Path, name: str, media_type: str) -> FileResponse:
-    """A stored file for a browser to save and never to run, under the name it came with."""
-    return FileResponse(
-        path,
-        media_type=media_type,
-        headers={
-            "Content-Disposition": disposition(name),
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+def saved_file(request: Request, path: Path, name: str, media_type: str) -> Response:
+    """A stored content for a browser to save and never to run, under the name it came with.
+
+    It is read from the disk piece by piece; a caller whose line broke asks for the rest (`Range`),
+    and one that has it already is told so (`If-None-Match`): the content's hash, which is the
+    last step of `path`, is its ETag (RFC 9110).
+    """
+    headers = {**saving(name), "ETag": f'"{path.name}"'}
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or path.name in re.findall(r'"([^"]*)"', known):
+        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+    return FileResponse(path, media_type=media_type, headers=headers, stat_result=path.stat())
+
+
+def saving(name: str) -> dict[str, str]:
+    """Headers that make browsers save a content under a name, and never run it."""
+    return {"Content-Disposition": disposition(name), "X-Content-Type-Options": "nosniff"}
 
 
 def disposition(name: str) -> str:

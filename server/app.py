@@ -29,12 +29,13 @@ from server.answers import json_answer
 from server.blobs import Blobs
 from server.catalogue import Catalogue
 from server.house import House
+from server.importing import Publisher
 from server.inbox import Inbox
 from server.lock import hold, release
-from server.publishing import Publisher
 from server.schema import imports
 from server.signin import Doorkeeper
-from server.store import open_store, utc_now
+from server.store import open_store
+from server.times import utc_now
 
 __all__ = ["create", "run"]
 

@@ -49,7 +49,8 @@ def key(
 ) -> None:
     """Give a phone its key, take one back (--revoke), or list the keys (no label)."""
     from server import accounts
-    from server.store import open_store, utc_now
+    from server.store import open_store
+    from server.times import utc_now
 
     store = open_store(place_of(ctx, folder, data).data)
     try:
@@ -79,7 +80,8 @@ def user(
 ) -> None:
     """Make an account and print its token once, or list the accounts (no name)."""
     from server import accounts
-    from server.store import open_store, utc_now
+    from server.store import open_store
+    from server.times import utc_now
 
     secret = typer.prompt("password", hide_input=True, confirmation_prompt=True) if password else ""
     store = open_store(place_of(ctx, folder, data).data)

@@ -16,7 +16,17 @@ from typing import Any
 from forms.problems import Problem
 from forms.xlsform import Sheet, read_sheets
 
-__all__ = ["DuplicateName", "Imported", "read_workbook"]
+__all__ = ["NO_CONTENT", "DuplicateName", "Imported", "read_workbook", "summary"]
+
+NO_CONTENT: Mapping[str, Any] = {
+    "schema": "1",
+    "survey": [],
+    "choices": [],
+    "settings": {},
+    "translated": [],
+    "translations": [None],
+}
+"""The content of an asset before its first import."""
 
 TRANSLATED = re.compile(r"^([^:]+?)\s*::\s*(.+?)$")
 SELECT = re.compile(r"^((?:select_one|select_multiple)(?:_from_file)?|rank)\s+(\S+)(.*)$")

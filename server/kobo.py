@@ -12,14 +12,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.accounts import mint_token
-from server.answers import Refusal, api, json_answer
+from server.answers import Refusal, api, api_xml, json_answer
 from server.house import base_url, house_of
 from server.kobo_assets import asset, asset_list
 from server.kobo_changes import delete_bulk, row, status, statuses
-from server.kobo_data import attachment, attachment_by_question, data
+from server.kobo_data import data
+from server.kobo_downloads import asset_xls, asset_xml, attachment, attachment_by_question, row_xml
 from server.kobo_files import file, file_content, files
-from server.kobo_publishing import deployment, import_status, imported
-from server.store import utc_now
+from server.kobo_history import history, history_actions
+from server.kobo_publishing import deployment, drafted, import_status, imported
+from server.times import utc_now
 
 __all__ = ["routes"]
 
@@ -70,21 +72,17 @@ async def gone(request: Request) -> Response:
     raise Refusal(410, f"API v1 is gone. Use {base_url(request)}{V2}/assets/ instead.")
 
 
-async def unsupported(request: Request) -> Response:
-    """Addresses that KoboToolbox has and this server leaves out on purpose."""
-    await house_of(request).manager(request)
-    raise Refusal(405, "Import a workbook instead (POST /api/v2/imports/).")
-
-
 def routes() -> list[Route]:
     """The addresses; the more particular before the more general."""
     return [
         Route("/token/", api(token)),
         Route("/me/", api(me)),
         Route(f"{V2}/assets/", api(asset_list), methods=["GET"]),
-        Route(f"{V2}/assets/", api(unsupported), methods=["POST"]),
+        Route(f"{V2}/assets/", api(drafted), methods=["POST"]),
         Route(f"{V2}/assets.json", api(asset_list)),
         Route(f"{ASSET}.json", api(asset)),
+        Route(f"{ASSET}.xml", api_xml(asset_xml)),
+        Route(f"{ASSET}.xls", api(asset_xls)),
         Route(f"{ASSET}/", api(asset), methods=["GET", "PATCH", "DELETE"]),
         Route(f"{V2}/imports/", api(imported), methods=["POST"]),
         Route(f"{V2}/imports/{{uid}}/", api(import_status)),
@@ -96,6 +94,7 @@ def routes() -> list[Route]:
         Route(f"{ASSET}/data.json", api(data)),
         Route(f"{ASSET}/data/bulk/", api(delete_bulk), methods=["DELETE"]),
         Route(f"{ASSET}/data/validation_statuses/", api(statuses), methods=["PATCH", "DELETE"]),
+        Route(f"{ASSET}/data/{{row}}.xml", api_xml(row_xml)),
         Route(f"{ASSET}/data/{{row}}/", api(row), methods=["GET", "DELETE"]),
         Route(
             f"{ASSET}/data/{{row}}/validation_status/",
@@ -105,6 +104,8 @@ def routes() -> list[Route]:
         Route(f"{ASSET}/data/{{row}}/attachments/", api(attachment_by_question)),
         Route(f"{ASSET}/data/{{row}}/attachments/{{file}}/", api(attachment)),
         Route(f"{ASSET}/data/{{row}}/attachments/{{file}}/{{size}}/", api(attachment)),
+        Route(f"{ASSET}/history/", api(history)),
+        Route(f"{ASSET}/history/actions/", api(history_actions)),
         Route("/api/v1/{rest:path}", api(gone)),
         Route("/assets/{rest:path}", api(gone)),
         Route("/imports/{rest:path}", api(gone)),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.answers import Refusal, json_answer
 from server.house import House, base_url, house_of
+from server.importing import EMPTY_SETTINGS
 from server.kobo_files import file_json
-from server.publishing import EMPTY_SETTINGS, iso
 from server.schema import (
     assets,
     attachments,
@@ -24,9 +23,11 @@ from server.schema import (
     media,
     submissions,
 )
+from server.search import read_search, search_refused
+from server.times import iso
 from server.uploads import read_json
 
-__all__ = ["asset", "asset_list", "page_links", "read_asset", "whole"]
+__all__ = ["asset", "asset_list", "page_links", "patched", "read_asset", "whole"]
 
 LISTED = [column for column in assets.c if column.name not in ("content", "workbook")]
 ORDERS = {
@@ -50,7 +51,7 @@ async def asset_list(request: Request) -> Response:
     if visitor is None or not visitor.may_manage:
         return json_answer({"count": 0, "next": None, "previous": None, "results": []})
     start, limit = whole(request, "start", 0, 0), whole(request, "limit", 100, 1)
-    clause = searched(request.query_params.get("q", ""))
+    clause = read_search(request.query_params.get("q", ""), searched)
     wanted = request.query_params.get("ordering", "-date_modified")
     column = ORDERS.get(wanted.removeprefix("-"))
     if column is None:
@@ -75,27 +76,20 @@ async def asset_list(request: Request) -> Response:
     return json_answer({**page_links(request, total, start, limit), "results": results})
 
 
-def searched(text: str) -> ColumnElement[bool]:
-    """The `q` parameter: a word of the name, or `field:value` terms joined by AND."""
-    clauses: list[ColumnElement[bool]] = []
-    for term in filter(None, re.split(r"\s+AND\s+", text.strip())):
-        field, colon, value = term.partition(":")
-        value = value.strip().strip('"')
-        if not colon:
-            if len(term) < 3:
-                raise Refusal(400, {"detail": "Your query is too short; use 3 characters or more."})
-            clauses.append(assets.c.name.icontains(term, autoescape=True))
-        elif field.endswith("__icontains") and field.removesuffix("__icontains") in SEARCHED:
-            column = SEARCHED[field.removesuffix("__icontains")]
-            clauses.append(column.icontains(value, autoescape=True))
-        elif field in SEARCHED:
-            clauses.append(SEARCHED[field] == value)
-        elif field == "_deployment_data__active":
-            clauses.append(assets.c.active.is_(value.lower() == "true"))
-        else:
-            known = ", ".join([*SEARCHED, "_deployment_data__active"])
-            raise Refusal(400, {"q": f"{field[:60]} is not known here. Known are {known}."})
-    return and_(true(), *clauses)
+def searched(field: str, value: str) -> ColumnElement[bool]:
+    """What a term of the `q` parameter means; a word without a field is looked for in the name."""
+    if not field:
+        if len(value) < 3:
+            raise Refusal(400, {"detail": "Your query is too short; use 3 characters or more."})
+        return assets.c.name.icontains(value, autoescape=True)
+    name = field.removesuffix("__icontains")
+    if name in SEARCHED:
+        column = SEARCHED[name]
+        return column == value if name == field else column.icontains(value, autoescape=True)
+    if field == "_deployment_data__active":
+        return assets.c.active.is_(value.lower() == "true")
+    known = ", ".join([*SEARCHED, "_deployment_data__active"])
+    raise search_refused(f"{field[:60]} is not known here. Known are {known}.")
 
 
 def whole(request: Request, name: str, default: int, least: int) -> int:
@@ -159,6 +153,9 @@ def asset_json(row: Any, base: str) -> dict[str, Any]:
         "deployment_status": status,
         "deployment__encrypted": False,
         "data": f"{url}data/",
+        "downloads": [
+            {"format": ending, "url": f"{url[:-1]}.{ending}"} for ending in ("xls", "xml")
+        ],
         "status": "private",
         "tag_string": "",
     }

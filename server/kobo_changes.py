@@ -13,11 +13,12 @@ from sqlalchemy import Connection, delete, func, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.answers import Refusal, json_answer
+from server.answers import Refusal, api_xml, json_answer
+from server.history import DELETED, MODIFIED, note, tick
 from server.house import house_of
 from server.kobo_data import deployed_asset, find_row, one_row
+from server.kobo_downloads import row_xml
 from server.schema import assets, attachments, submissions
-from server.settle import tick
 from server.uploads import read_json
 
 __all__ = ["delete_bulk", "row", "status", "statuses"]
@@ -39,21 +40,26 @@ def status_json(uid: str, who: str) -> dict[str, Any]:
 
 
 def set_status(
-    connection: Connection, asset_id: int, numbers: Sequence[int], told: dict[str, Any]
+    connection: Connection,
+    asset_id: int,
+    numbers: Sequence[int],
+    told: dict[str, Any],
+    who: str,
 ) -> int:
     """Give rows a status (`{}` takes it away); each row's moment of change moves. How many."""
     changed = 0
     for at in range(0, len(numbers), BY_TURN):
+        some = numbers[at : at + BY_TURN]
+        moment = tick(connection, time.time_ns() // 1000)
+        label = told.get("label", "None")
+        note(connection, asset_id, some, action=MODIFIED, who=who, at=moment, status=label)
         changed += connection.execute(
             update(submissions)
-            .where(
-                submissions.c.asset_id == asset_id,
-                submissions.c.id.in_(numbers[at : at + BY_TURN]),
-            )
+            .where(submissions.c.asset_id == asset_id, submissions.c.id.in_(some))
             .values(
                 status=orjson.dumps(told).decode(),
                 status_uid=told.get("uid", ""),
-                modified_at=tick(connection, time.time_ns() // 1000),
+                modified_at=moment,
             )
         ).rowcount
     return changed
@@ -80,7 +86,8 @@ async def status(request: Request) -> Response:
 
     def change(connection: Connection) -> None:
         asset_id = deployed_asset(connection, uid).id
-        set_status(connection, asset_id, [find_row(connection, asset_id, name)], told)
+        number = find_row(connection, asset_id, name)
+        set_status(connection, asset_id, [number], told, visitor.name)
 
     await house.inbox.run(change)
     return json_answer(told) if told else Response(status_code=204)
@@ -95,9 +102,12 @@ async def statuses(request: Request) -> Response:
     numbers, told = numbers_of(payload), {}
     if request.method == "PATCH":
         told = status_json(str(payload.get("validation_status.uid", "")), visitor.name)
-    changed = await house.inbox.run(
-        lambda connection: set_status(connection, deployed_asset(connection, uid).id, numbers, told)
-    )
+
+    def change(connection: Connection) -> int:
+        asset_id = deployed_asset(connection, uid).id
+        return set_status(connection, asset_id, numbers, told, visitor.name)
+
+    changed = await house.inbox.run(change)
     return json_answer({"detail": f"{changed} submissions have been updated"})
 
 
@@ -123,43 +133,43 @@ def numbers_of(payload: dict[str, Any]) -> list[int]:
     return sorted(set(numbers))
 
 
-def remove(connection: Connection, uid: str, numbers: Sequence[int]) -> list[str]:
+def remove(connection: Connection, uid: str, numbers: Sequence[int], who: str) -> list[str]:
     """Delete rows with all their versions; the contents they may have been the last to name."""
     asset_id = deployed_asset(connection, uid).id
+    moment = tick(connection, time.time_ns() // 1000)
     digests: list[str] = []
     for at in range(0, len(numbers), BY_TURN):
         some = numbers[at : at + BY_TURN]
+        found = note(connection, asset_id, some, action=DELETED, who=who, at=moment)
+        if found != len(some):
+            raise Refusal(400, {"detail": "One or more submission ids are invalid"})
         digests += connection.execute(
             select(attachments.c.digest).where(attachments.c.submission_id.in_(some))
         ).scalars()
-        gone = connection.execute(
-            delete(submissions).where(
-                submissions.c.asset_id == asset_id, submissions.c.id.in_(some)
-            )
-        ).rowcount
-        if gone != len(some):
-            raise Refusal(400, {"detail": "One or more submission ids are invalid"})
+        connection.execute(delete(submissions).where(submissions.c.id.in_(some)))
     left = select(func.count()).select_from(submissions).where(submissions.c.asset_id == asset_id)
     connection.execute(
         update(assets)
         .where(assets.c.id == asset_id)
         .values(submission_count=connection.execute(left).scalar_one())
     )
-    tick(connection, time.time_ns() // 1000)
     return digests
 
 
 async def row(request: Request) -> Response:
-    """GET and DELETE assets/{uid}/data/{row}/."""
+    """GET (`format`: json or xml) and DELETE assets/{uid}/data/{row}/."""
     if request.method != "DELETE":
-        return await one_row(request)
+        kind = request.query_params.get("format", "json")
+        if kind not in ("json", "xml"):
+            raise Refusal(400, {"format": "Only json and xml are served here."})
+        return await (api_xml(row_xml) if kind == "xml" else one_row)(request)
     house = house_of(request)
-    await house.manager(request)
+    visitor = await house.manager(request)
     uid, name = request.path_params["uid"], request.path_params["row"]
 
     def change(connection: Connection) -> list[str]:
         number = find_row(connection, deployed_asset(connection, uid).id, name)
-        return remove(connection, uid, [number])
+        return remove(connection, uid, [number], visitor.name)
 
     await house.inbox.forget(await house.inbox.run(change))
     return Response(status_code=204)
@@ -168,8 +178,10 @@ async def row(request: Request) -> Response:
 async def delete_bulk(request: Request) -> Response:
     """DELETE assets/{uid}/data/bulk/: many rows at once, all of them or none."""
     house = house_of(request)
-    await house.manager(request)
+    visitor = await house.manager(request)
     uid, numbers = request.path_params["uid"], numbers_of(await payload_of(request))
-    digests = await house.inbox.run(lambda connection: remove(connection, uid, numbers))
+    digests = await house.inbox.run(
+        lambda connection: remove(connection, uid, numbers, visitor.name)
+    )
     await house.inbox.forget(digests)
     return json_answer({"detail": f"{len(numbers)} submissions have been deleted"})

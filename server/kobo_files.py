@@ -15,8 +15,9 @@ from starlette.responses import Response
 from server.answers import Refusal, json_answer, saved_file
 from server.blobs import Staged
 from server.house import House, base_url, house_of
-from server.publishing import iso, new_uid
 from server.schema import assets, media
+from server.store import new_uid
+from server.times import iso
 from server.uploads import Upload, decoded, file_name, read_json, read_upload
 
 __all__ = ["file", "file_content", "file_json", "files"]
@@ -198,7 +199,7 @@ async def file_content(request: Request) -> Response:
     _, row = await asyncio.to_thread(
         file_row, house, request.path_params["uid"], request.path_params["file"]
     )
-    return saved_file(house.blobs.path(row.digest), row.name, row.media_type)
+    return saved_file(request, house.blobs.path(row.digest), row.name, row.media_type)
 
 
 def asset_row(connection: Connection, uid: str) -> Any:

@@ -12,12 +12,36 @@ from starlette.responses import Response
 
 from server.answers import Refusal, json_answer
 from server.house import base_url, house_of
-from server.kobo_assets import read_asset
-from server.publishing import ImportRequest, deploy, iso, new_uid, set_active
+from server.importing import ImportRequest, add_draft
+from server.kobo_assets import patched, read_asset
+from server.publishing import deploy, set_active
 from server.schema import imports
+from server.store import new_uid
+from server.times import iso
 from server.uploads import decoded, read_fields, read_json
 
-__all__ = ["deployment", "import_status", "imported"]
+__all__ = ["deployment", "drafted", "import_status", "imported"]
+
+
+async def drafted(request: Request) -> Response:
+    """POST assets/: an empty survey (`name`, `settings`), for an import to fill.
+
+    So a publisher can mark an asset as its own before it sends the first workbook.
+    """
+    house = house_of(request)
+    visitor = await house.manager(request)
+    given = await read_json(request)
+    kind, content = given.pop("asset_type", None), given.pop("content", None)
+    if kind != "survey":
+        words = f'"{str(kind)[:60]}" is not a valid choice.' if kind else "This field is required."
+        raise Refusal(400, {"asset_type": [words]})
+    if content and not (isinstance(content, dict) and not any(content.values())):
+        words = "Forms come from workbooks here: leave content out, then import one into the asset."
+        raise Refusal(400, {"content": [words]})
+    changes = patched(given)
+    uid = await house.inbox.run(lambda connection: add_draft(connection, changes, visitor.name))
+    found = await asyncio.to_thread(read_asset, house, uid, base_url(request))
+    return json_answer(found, 201, {"Location": found["url"]})
 
 
 async def imported(request: Request) -> Response:

@@ -169,7 +169,7 @@ async def media_file(request: Request) -> Response:
     row = await asyncio.to_thread(found)
     if row is None:
         raise Refusal(404, "Not found.")
-    return saved_file(house.blobs.path(row.digest), row.name, row.media_type)
+    return saved_file(request, house.blobs.path(row.digest), row.name, row.media_type)
 
 
 def suffix(name: str) -> str:

@@ -41,6 +41,8 @@ KNOWN = (
 )
 DEEPEST = 20
 MOST_VALUES = 10_000
+MOST_CONDITIONS = 200
+"""SQLite's expressions may be 1000 deep, and each condition of a row of `$or` is two deeper."""
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -102,6 +104,9 @@ def read_query(text: str | None) -> Filter:
         return Filter(true(), everything=True)
     query = parsed("query", text)
     check(query)
+    if conditions(query) > MOST_CONDITIONS:
+        words = f"At most {MOST_CONDITIONS} conditions are taken; $in takes {MOST_VALUES} values."
+        raise refused("query", words)
     clause, predicate = split(query)
     return Filter(clause, predicate, after_of(query), everything=not query)
 
@@ -111,6 +116,16 @@ def after_of(query: dict[str, Any]) -> int | None:
         case {"_id": {"$gt": int(number), **more}, **others} if not more and not others:
             return number
     return None
+
+
+def conditions(query: dict[str, Any]) -> int:
+    """How many conditions a checked query has."""
+    return sum(
+        sum(conditions(part) for part in wanted)
+        if key in ("$and", "$or")
+        else (len(wanted) if isinstance(wanted, dict) else 1)
+        for key, wanted in query.items()
+    )
 
 
 def check(query: Any, depth: int = 0) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "accounts",
     "assets",
     "attachments",
+    "changes",
     "clock",
     "deployed_media",
     "deployments",
@@ -212,3 +213,19 @@ attachments = Table(
     Column("digest", String(64), nullable=False, index=True),
     Column("created_at", String(32), nullable=False),
 )
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("at", String(32), nullable=False, comment="the `modified_at` it gave the submission"),
+    Column("action", String(20), nullable=False),
+    Column("root_id", String(255), nullable=False),
+    Column("submitter", String(80), nullable=False, comment="who sent the submission at first"),
+    Column("who", String(80), nullable=False, comment="who made the change; empty: not known"),
+    Column("status", String(20), comment="the label, where a validation status was set"),
+    Index("changes_by_time", "asset_id", "at"),
+)
+"""What happened to submissions, for ever: rows are added with the change they tell of, never changed;
+a deleted submission's stay."""

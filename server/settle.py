@@ -9,21 +9,20 @@ identical submissions meet here one after the other, even inside one batch.
 
 from __future__ import annotations
 
-import mimetypes
 import secrets
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.blobs import Blobs, Staged
-from server.schema import assets, attachments, clock, documents, submissions
-from server.store import stamp
+from server.filing import listing, media_type, normal_name
+from server.history import ADDED, MODIFIED
+from server.schema import assets, attachments, changes, clock, documents, submissions
+from server.times import stamp
 
-__all__ = ["Arrival", "Receipt", "Settlement", "normal_name", "tick"]
+__all__ = ["Arrival", "Receipt", "Settlement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,7 @@ class Settlement:
         self.new_submissions: list[dict[str, Any]] = []
         self.new_documents: list[dict[str, Any]] = []
         self.new_attachments: list[dict[str, Any]] = []
+        self.new_changes: list[dict[str, Any]] = []
         self.counts: dict[int, int] = {}
         self.known: dict[tuple[int, str], tuple[bytes, int]] = {}
         self.active: dict[int, bool] = {}
@@ -152,7 +152,7 @@ class Settlement:
                 "instance_id": arrival.instance_id,
                 "document_id": self.document,
                 "submitted_at": self.now[:19],
-                "modified_at": self.moved(),
+                "modified_at": self.moved(arrival, ADDED, arrival.instance_id, arrival.submitter),
                 "submitter": arrival.submitter,
                 "status_uid": "",
                 "status": "{}",
@@ -184,11 +184,13 @@ class Settlement:
             select(submissions).where(submissions.c.id == submission_id)
         ).one()
         self.store_files(arrival, fresh, submission_id)
-        changes: dict[str, Any] = {"modified_at": self.moved()}
+        moved: dict[str, Any] = {
+            "modified_at": self.moved(arrival, MODIFIED, row.root_id, row.submitter)
+        }
         if row.instance_id == arrival.instance_id:
-            changes["attachments"] = self.present_files(submission_id, arrival)
+            moved["attachments"] = self.present_files(submission_id, arrival)
         self.connection.execute(
-            update(submissions).where(submissions.c.id == submission_id).values(**changes)
+            update(submissions).where(submissions.c.id == submission_id).values(**moved)
         )
         return Receipt(201, SUCCESS, row.submitted_at)
 
@@ -209,7 +211,7 @@ class Settlement:
             .values(
                 instance_id=arrival.instance_id,
                 document_id=self.document,
-                modified_at=self.moved(),
+                modified_at=self.moved(arrival, MODIFIED, row.root_id, row.submitter),
                 attachments=self.present_files(row.id, arrival),
             )
         )
@@ -237,6 +239,7 @@ class Settlement:
             (submissions, self.new_submissions),
             (documents, self.new_documents),
             (attachments, self.new_attachments),
+            (changes, self.new_changes),
         ):
             if rows:
                 self.connection.execute(insert(table), rows)
@@ -274,41 +277,18 @@ class Settlement:
         ).mappings()
         return listing(rows, arrival.references)
 
-    def moved(self) -> str:
-        """The next moment of change: later than every earlier one, in the order of commits."""
+    def moved(self, arrival: Arrival, action: str, root_id: str, submitter: str) -> str:
+        """Log a change. Its moment is later than every earlier one, in the order of commits."""
         self.change += 1
-        return stamp(self.change)
-
-
-def listing(rows: Iterable[Mapping[Any, Any]], references: Mapping[str, str]) -> str:
-    """The files that a document's answers mention, as stored JSON; of one name the newest."""
-    listed: dict[str, dict[str, str]] = {}
-    for row in rows:
-        name = normal_name(row["name"])
-        if name in references:
-            listed[name] = {
-                "uid": row["uid"],
-                "name": row["name"],
-                "question": references[name],
-                "media_type": row["media_type"],
+        at = stamp(self.change)
+        self.new_changes.append(
+            {
+                "asset_id": arrival.asset_id,
+                "at": at,
+                "action": action,
+                "root_id": root_id,
+                "submitter": submitter,
+                "who": arrival.submitter,
             }
-    return orjson.dumps(list(listed.values())).decode()
-
-
-def tick(connection: Connection, now: int) -> str:
-    """The moment of one change outside a batch (status, deletion), from the same clock."""
-    change = max(connection.execute(select(clock.c.change)).scalar_one(), now) + 1
-    connection.execute(update(clock).values(change=change))
-    return stamp(change)
-
-
-def normal_name(name: str) -> str:
-    """A file name as it is compared: phones differ in how they compose accented letters."""
-    return unicodedata.normalize("NFC", name.strip())
-
-
-def media_type(staged: Staged) -> str:
-    """What the phone said the file is, or what its name says when the phone said nothing."""
-    if staged.media_type and staged.media_type != "application/octet-stream":
-        return staged.media_type[:100]
-    return mimetypes.guess_type(staged.name)[0] or "application/octet-stream"
+        )
+        return at

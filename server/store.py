@@ -9,16 +9,28 @@ alone needs is in `engine_for`.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from forms.problems import Problem
+from server.history import begin_changes
 from server.schema import clock, metadata, schema
 
 __all__ = [
@@ -26,10 +38,10 @@ __all__ = [
     "Store",
     "is_busy",
     "is_full",
+    "new_uid",
     "open_store",
-    "stamp",
+    "plain",
     "state_folder",
-    "utc_now",
 ]
 
 WAIT_SECONDS = 15
@@ -37,12 +49,12 @@ WAIT_SECONDS = 15
 
 
 def create_first(connection: Connection) -> None:
-    """Schema 1: all tables as they stand above, and the clock at zero."""
+    """Schema 1: all tables as `server.schema` has them today, and the clock at zero."""
     metadata.create_all(connection)
     connection.execute(insert(clock), {"id": 1, "submission": 0, "document": 0, "change": 0})
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (create_first,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (create_first, begin_changes)
 """Step n makes schema n+1 of schema n; a step and its record are one transaction."""
 
 
@@ -182,6 +194,15 @@ def engine_for(path: Path) -> Engine:
     return engine
 
 
+def plain(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
+    """All rows as the driver gives them. For pages of data: making SQLAlchemy's rows of them takes
+    longer than reading them. Columns of types that need converting must not be among them."""
+    assert result.cursor is not None
+    rows = list(result.cursor.fetchall())
+    result.close()
+    return rows
+
+
 def is_busy(error: BaseException) -> bool:
     """Whether an error means that another process was writing all the time we waited."""
     if isinstance(error, Locked):
@@ -202,14 +223,7 @@ FULL = (27, 28, 30, 122)
 """EFBIG, ENOSPC, EROFS, EDQUOT (numbers: Windows lacks the last name)."""
 
 
-def utc_now() -> datetime:
-    """The server's clock."""
-    return datetime.now(UTC)
-
-
-def stamp(microseconds: int) -> str:
-    """Microseconds since 1970 as fixed-width UTC text without zone: text order is time order."""
-    return (
-        datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        + f".{microseconds % 1_000_000:06d}"
-    )
+def new_uid(prefix: str) -> str:
+    """An identifier of KoboToolbox's kind: a letter and 21 or more letters and digits."""
+    alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    return prefix + "".join(secrets.choice(alphabet) for _ in range(21))

@@ -22,8 +22,9 @@ from forms.model import Form, Submission
 from forms.problems import Problem
 from server.answers import Refusal, openrosa
 from server.catalogue import Deployed
+from server.filing import normal_name
 from server.house import House, house_of, phone_url
-from server.settle import Arrival, normal_name
+from server.settle import Arrival
 from server.signin import Visitor
 from server.uploads import Upload, file_name, read_upload
 

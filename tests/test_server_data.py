@@ -153,6 +153,7 @@ def test_queries(office: Office, uid: str, query: dict[str, Any], expected: int)
         {"query": '{"who":{"$in":"a"}}'},
         {"query": '{"photo":{"$exists":1}}'},
         {"query": '{"$and":[]}'},
+        {"query": json.dumps({"$or": [{"_uuid": str(number)} for number in range(600)]})},
         {"query": '{"$or":' * 30 + "[]" + "}" * 30},
         {"sort": '{"who":1}'},
         {"sort": '{"_id":2}'},

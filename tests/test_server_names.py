@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from server.settle import normal_name
+from server.filing import normal_name
 from server.submitting import mentions
 from server.uploads import file_name
 

@@ -45,7 +45,7 @@ def problem(answers: list[Given | int], method: str = "GET") -> tuple[str, str, 
         (6, "gone", "410"),
         (14, "refused", "has not been deployed"),
         (225, "not_allowed", "Form is not active"),
-        (263, "redirected", "put this address into programme.toml"),
+        (263, "redirected", "301"),
     ],
 )
 def test_refusals_are_told_once_with_the_servers_words(number: int, code: str, words: str) -> None:

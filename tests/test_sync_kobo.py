@@ -6,7 +6,7 @@ import pytest
 from recorded import Given, playing, recording
 
 from forms.problems import ServerProblem
-from sync.backend import Deployed, Medium, Outgoing
+from sync.backend import Deployed, Medium, Outgoing, Source
 from sync.kobo import Kobo, mark_of, marker, read_marker, root_of
 
 ME = Given.json({"username": "me_office"})
@@ -151,11 +151,11 @@ def test_light_rows_tell_edits_and_reviews() -> None:
 def test_rows_are_read_from_the_ledger_recording() -> None:
     """Recording 272 again, as one page of a sweep: all 17 rows, nothing left."""
     with playing([272]) as played:
-        (page,) = kobo(played.url).ledger("a4AMDX2ozJ2zAhanaYrmG5")
+        (page,) = kobo(played.url).ledger(Source("a4AMDX2ozJ2zAhanaYrmG5"))
     assert (len(page.marks), page.left) == (17, 0)
 
 
 def test_data_before_deployment_is_refused_in_words() -> None:
     """Recording 014: a form that was never deployed has no data."""
     with playing([14]) as played, pytest.raises(ServerProblem, match="has not been deployed"):
-        list(kobo(played.url).pages("a1", ""))
+        list(kobo(played.url).pages(Source("a1"), ""))

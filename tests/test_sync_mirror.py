@@ -71,7 +71,7 @@ def test_of_two_rows_the_highest_stands_unless_the_ledger_says_otherwise(tmp_pat
         mirror.begin_ledger()
         mirror.add_to_ledger([Mark(2, "r1", "r1|")])
         mirror.end_ledger()
-        assert mirror.unsettled(FORM) == [2]
+        assert [mark.row_id for mark in mirror.unsettled(FORM)] == [2]
 
 
 def test_a_file_that_is_no_mirror_is_left_alone(tmp_path: Path) -> None:

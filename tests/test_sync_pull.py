@@ -290,7 +290,7 @@ def test_stopped_pulls_end_in_the_undisturbed_mirror(
                 for path in paths:
                     for stop in detail if path.name == "stopped" else []:
                         broken_off(programme, backend, path, stop)
-                    with Mirror(path) as mirror:
+                    with Mirror(path, now=lambda: "2026-11-23T13:00:00Z") as mirror:
                         (result,) = pull(programme, backend, mirror, forms=[FORM])
                         assert result.complete
                         assert live(mirror) == on_server(kobo)
@@ -304,7 +304,7 @@ def test_stopped_pulls_end_in_the_undisturbed_mirror(
 
 
 def broken_off(programme: Programme, backend: Kobo, path: Path, steps: int) -> None:
-    with Mirror(path) as mirror, stopped_after(steps) as progress:
+    with Mirror(path, now=lambda: "2026-11-23T13:00:00Z") as mirror, stopped_after(steps) as progress:
         try:
             pull(programme, backend, mirror, progress, forms=[FORM])
         except Killed:

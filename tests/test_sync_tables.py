@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -18,11 +19,15 @@ from hypothesis import strategies as st
 from forms.model import Form, Personal, Question
 from forms.problems import Problem
 from forms.programme import Programme, load, shipped
+from forms.renames import Renames
+from sync import parquet, ranges
 from sync.backend import Row
-from sync.columns import ARROW, Faults, Kind, shape, typed
+from sync.columns import ARROW, Faults, Kind, shape, texts, typed
 from sync.kobo import row_of
+from sync.layout import layout
 from sync.mirror import Mirror
-from sync.tables import layout, unfold, write_tables
+from sync.tables import write_tables
+from sync.unfold import Keys, unfold
 
 BANGKOK = ZoneInfo("Asia/Bangkok")
 FORM = "mne_cipp"
@@ -35,7 +40,7 @@ def programme() -> Programme:
 
 def column(kind: Kind, *values: object) -> tuple[list[Any], Faults]:
     faults = Faults()
-    return typed(kind, values, faults, BANGKOK).to_pylist(), faults
+    return typed(kind, texts(values), faults, BANGKOK).to_pylist(), faults
 
 
 def utc(*parts: int) -> dt.datetime:
@@ -67,6 +72,36 @@ def test_buddhist_years_are_converted_and_counted() -> None:
     assert (faults.buddhist, faults.bad) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"), [("date", "0000-01-01"), ("moment", "0000-05-05T00:00:00Z")]
+)
+def test_year_0_is_refused_in_any_company(kind: Kind, value: str) -> None:
+    """Arrow knows the year 0, the calendar does not: null and counted, alone or beside an odd value."""
+    for others in ((), ("2021-03-11",), ("odd",), ("2564-03-11",)):
+        found, faults = column(kind, value, *others)
+        assert found[0] is None
+        assert faults.example.startswith("9999-99-99")
+
+
+DIGITS = st.text(st.sampled_from("0123456789๑-:+.TZ, "), max_size=12)
+DAYS = st.builds("{:04}-{:02}-{:02}".format, st.integers(0, 3000), *[st.integers(0, 32)] * 2)
+CLOCKS = st.builds(
+    "T{:02}:{:02}:{:02}{}{}".format,
+    *[st.integers(0, 61)] * 3,
+    st.sampled_from(["", ".5", ".000", ".123456"]),
+    st.sampled_from(["", "Z", "+07:00", "-23:59", "+24:00"]),
+)
+
+
+@given(st.sampled_from(list(ARROW)), st.one_of(DIGITS, DAYS, st.builds(str.__add__, DAYS, CLOCKS)))
+def test_a_value_is_typed_alike_in_any_company(kind: Kind, value: str) -> None:
+    """Cast whole or parsed one by one: batches differ between mirrors, tables must not."""
+    alone, faults = column(kind, value)
+    beside, more = column(kind, value, "no number, no date")
+    assert beside[:1] == alone
+    assert more.bad - (kind not in ("choices", "text")) == faults.bad
+
+
 def test_moments_are_utc() -> None:
     """With an offset, in B.E., and without an offset (then the programme's own zone)."""
     nine = "-11-20T09:00:00.000"
@@ -94,7 +129,7 @@ def test_choices_and_texts() -> None:
 )
 def test_no_value_ever_raises(kind: Kind, values: list[object]) -> None:
     """Whatever phones or people send, a column of the right type and length comes out."""
-    made = typed(kind, values, Faults(), BANGKOK)
+    made = typed(kind, texts(values), Faults(), BANGKOK)
     assert (made.type, len(made)) == (ARROW[kind], len(values))
 
 
@@ -337,3 +372,203 @@ def test_names_that_are_shared_become_paths(programme: Programme) -> None:
     (finding,) = findings
     assert (finding.code, finding.count) == ("not_in_dictionary", 1)
     assert "nowhere" in finding.where
+
+
+# ── many rows, many processes ────────────────────────────────────────────────────────────────────
+
+
+def odd_rows(count: int) -> list[Row]:
+    """Rows of all kinds: other JSON types (072, 122), strangers (119), faults, edits, left-outs."""
+    odd: list[dict[str, object]] = [
+        {},
+        {"project_no": 64, "problem": None},
+        {"today": "2564-03-11", "stranger": "x"},
+        {"problem": [{"problem/prob_no": 3}, "odd", {}]},
+        {"period_start": "soon", "meta/deprecatedID": "uuid:old"},
+        {"_validation_status": {"uid": "validation_status_not_approved"}},
+        {"_validation_status": {"uid": "validation_status_approved"}, "today": None},
+    ]
+    return [answer(n, n, **odd[n % len(odd)]) for n in range(count)]
+
+
+def test_helpers_write_the_same_bytes(
+    programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process or several, long parts or short, groups cut within a part: files, hashes, counts
+    and findings are the same."""
+    monkeypatch.setattr(parquet, "ROW_GROUP", 40)
+    one, first = written(programme, odd_rows(300), tmp_path, "one")
+    monkeypatch.setattr(ranges, "MANY", 1)
+    monkeypatch.setattr(ranges, "PART", 7)
+    two, second = written(programme, odd_rows(300), tmp_path, "two")
+    assert one == two
+    assert {finding["code"] for finding in one["findings"]} == {
+        "untypable",
+        "buddhist_year",
+        "not_in_form",
+    }
+    assert pq.ParquetFile(first / "mne_cipp.parquet").num_row_groups == 7
+    for path in sorted(first.glob("*.parquet")):
+        assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_progress_reaches_the_total_and_a_stop_ends_the_helpers(
+    programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while helpers work: no process and no half folder stays behind."""
+    monkeypatch.setattr(ranges, "MANY", 1)
+    monkeypatch.setattr(ranges, "PART", 7)
+    before = {child.pid for child in psutil.Process().children()}
+    seen: list[tuple[str, int, int]] = []
+
+    def stop(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with Mirror(tmp_path / "m.sqlite3") as mirror:
+        mirror.bind(FORM, "a1")
+        mirror.save(FORM, odd_rows(60))
+        with pytest.raises(KeyboardInterrupt):
+            write_tables(programme, mirror, tmp_path / "tables", stop)
+        assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+        write_tables(programme, mirror, tmp_path / "tables", lambda *step: seen.append(step))
+    assert seen[0] == (FORM, 7, 60)
+    assert seen[-1] == (FORM, 60, 60)
+    assert {child.pid for child in psutil.Process().children()} == before
+
+
+def test_a_helper_that_is_killed_is_told(
+    programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of memory, say: a finding with a remedy, and the old tables still stand."""
+    monkeypatch.setattr(ranges, "MANY", 1)
+    monkeypatch.setattr(ranges, "PART", 7)
+
+    def kill(what: str, done: int, total: int) -> None:
+        for child in psutil.Process().children() if done == 7 else ():
+            if "sync.ranges" in child.cmdline():
+                child.kill()
+
+    with Mirror(tmp_path / "m.sqlite3") as mirror:
+        mirror.bind(FORM, "a1")
+        mirror.save(FORM, odd_rows(300))
+        with pytest.raises(Problem) as caught:
+            write_tables(programme, mirror, tmp_path / "tables", kill)
+    assert caught.value.findings[0].code == "helper_ended"
+    assert caught.value.findings[0].remedy
+
+
+def test_the_hash_is_over_what_is_tabled(programme: Programme, tmp_path: Path) -> None:
+    """It changes with an answer, a null, a turn of a repeat and a root id; not with what stays out."""
+    hashes = [
+        written(programme, [answer(1, 1, **more)], tmp_path, f"t{n}")[0]["forms"][FORM]["sha256"]
+        for n, more in enumerate(
+            (
+                {},
+                {"project_no": "P64-02"},
+                {"project_no": ""},
+                {"problem": [{"problem/prob_no": "1"}]},
+                {"problem": [{"problem/prob_no": "1"}, {"problem/prob_due": "2021-04-01"}]},
+                {"meta/rootUuid": "uuid:r2"},
+            )
+        )
+    ]
+    assert len(set(hashes)) == len(hashes)
+    more = {"_id": 7, "meta/instanceName": "other", "_uuid": "i7", "stranger": "x"}
+    same, _ = written(programme, [answer(1, 1, **more)], tmp_path, "same")
+    assert same["forms"][FORM]["sha256"] == hashes[0]
+
+
+# ── one column across versions ───────────────────────────────────────────────────────────────────
+
+
+def across(
+    programme: Programme, moved: Mapping[str, str], rows: list[dict[str, object]], folder: Path
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of the form's table, of its repeat, and the findings, under these renames."""
+    after = programme.model_copy(update={"renames": {FORM: Renames(moved)}})
+    sent = [
+        row_of({"_id": n, "_uuid": f"i{n}", "meta/rootUuid": f"uuid:r{n}", **row})
+        for n, row in enumerate(rows)
+    ]
+    about, tables = written(after, sent, folder, "tables")
+    main, problems = (
+        pq.read_table(tables / f"mne_cipp{part}.parquet") for part in ("", ".problem")
+    )
+    return main.to_pylist(), problems.to_pylist(), about["findings"]
+
+
+def test_one_column_across_versions(programme: Programme, tmp_path: Path) -> None:
+    """Today's name, an old one, an older one still: one column; of two in one row the new one stands,
+    unless it is empty."""
+    moved = {"number": "project_no", "no": "number"}
+    rows: list[dict[str, object]] = [
+        {"project_no": "P1"},
+        {"number": "P2"},
+        {"no": "P3"},
+        {"number": "old", "project_no": "P4", "no": "older"},
+        {"number": "P5", "project_no": ""},
+        {"number": 6},
+    ]
+    main, _, findings = across(programme, moved, rows, tmp_path)
+    assert [row["project_no"] for row in main] == ["P1", "P2", "P3", "P4", "P5", "6"]
+    assert findings == []
+
+
+def test_a_renamed_repeat_and_what_is_in_it(programme: Programme, tmp_path: Path) -> None:
+    """The repeat by its path, its questions by its prefix, one of them by a row of its own; inside a
+    repeat that kept its name too."""
+    moved = {
+        "trouble": "problem",
+        "trouble/number": "problem/prob_no",
+        "problem/n": "problem/prob_no",
+    }
+    rows: list[dict[str, object]] = [
+        {"trouble": [{"trouble/number": "1", "trouble/prob_due": "2021-04-01"}, {}]},
+        {"problem": [{"problem/n": "2"}, {"problem/n": "0", "problem/prob_no": "3"}]},
+    ]
+    _, problems, findings = across(programme, moved, rows, tmp_path)
+    assert [(row["_root_id"], row["_index"], row["prob_no"]) for row in problems] == [
+        ("r0", 1, 1),
+        ("r0", 2, None),
+        ("r1", 1, 2),
+        ("r1", 2, 3),
+    ]
+    assert problems[0]["prob_due"] == dt.date(2021, 4, 1)
+    assert findings == []
+
+
+def test_withdrawn_on_purpose_is_no_stranger(programme: Programme, tmp_path: Path) -> None:
+    """Nothing is said of it; what a renamed group no longer holds is still said, by its old path."""
+    moved = {"weather": "", "trouble": "problem", "old": "problem"}
+    rows: list[dict[str, object]] = [{"weather": "wet", "weather/wind": "x", "old/mood": "good"}]
+    main, _, (finding,) = across(programme, moved, rows, tmp_path)
+    assert len(main) == 1
+    assert finding["code"] == "not_in_form"
+    assert finding["where"] == f"{FORM}: old/mood"
+
+
+def test_nested_repeats_are_renamed_level_by_level() -> None:
+    """`member/illness` became `person/disease`: both levels under their old names."""
+    form = Form(
+        id="hh",
+        version="1",
+        title="",
+        languages=("th",),
+        questions=(
+            Question("person", "begin_repeat"),
+            Question("person/disease", "begin_repeat", repeat="person"),
+            Question("person/disease/name", "text", repeat="person/disease"),
+        ),
+        choices={},
+    )
+    renames = Renames({"member": "person", "member/illness": "person/disease"})
+    rows: list[dict[str, Any]] = [
+        {"meta/rootUuid": "r", "member": [{"member/illness": [{"member/illness/name": "a"}]}, {}]},
+        {"meta/rootUuid": "s", "person": [{"person/disease": [{"person/disease/name": "b"}]}]},
+    ]
+    rows = [Keys(form, renames).settled(row) for row in rows]
+    turns = unfold("person/disease", rows, form, Keys(form, renames))
+    assert [(turn.root_id, turn.parent_index, turn.answers) for turn in turns] == [
+        ("r", 1, {"person/disease/name": "a"}),
+        ("s", 1, {"person/disease/name": "b"}),
+    ]

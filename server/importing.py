@@ -1,0 +1,180 @@
+"""Imports: what happens to an uploaded workbook until it is an asset.
+
+An import makes an asset or replaces one's content, and is done in the background: the workbook is
+read in a thread, and the database is touched only to store the result, through the inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, insert, update
+
+from forms.problems import Problem
+from server.answers import Refusal
+from server.content import NO_CONTENT, DuplicateName, Imported, read_workbook, summary
+from server.house import House
+from server.schema import assets, imports
+from server.store import new_uid
+from server.times import iso
+
+__all__ = ["EMPTY_SETTINGS", "ImportRequest", "Publisher", "add_draft"]
+
+log = logging.getLogger("watphon.server")
+
+NOTHING_SENT = "ImportTask data must contain `base64Encoded`, `url`, or `single_xls_url`"
+EMPTY_SETTINGS = {
+    "sector": {},
+    "country": [],
+    "description": "",
+    "organization": "",
+    "country_codes": [],
+}
+
+
+class Publisher:
+    """The imports that are under way."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.turn = asyncio.Semaphore(1)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let an import go on after its request has been answered."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def stop(self) -> None:
+        """Let the imports under way finish."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=20)
+
+    async def import_form(
+        self, house: House, uid: str, owner: str, workbook: bytes | None, request: ImportRequest
+    ) -> None:
+        """Do one import and record how it went."""
+        async with self.turn:
+            try:
+                if workbook is None:
+                    raise Refusal(400, {"error": NOTHING_SENT, "error_type": "Exception"})
+                imported = await asyncio.to_thread(read_workbook, workbook, request.name)
+                status, messages = (
+                    "complete",
+                    await house.inbox.run(
+                        lambda connection: save(connection, imported, workbook, owner, request)
+                    ),
+                )
+            except Refusal as refusal:
+                status, messages = "error", refusal.reason
+            except DuplicateName as problem:
+                status, messages = "error", said(problem, "DuplicateNameException")
+            except Problem as problem:
+                status, messages = "error", said(problem, "XlsFormatException")
+            except Exception as error:  # the poller must hear of it, whatever it is
+                log.error("an import failed: %s", type(error).__name__)
+                status = "error"
+                messages = {"error": "The import failed.", "error_type": type(error).__name__}
+            house.catalogue.changed()
+            await house.inbox.run(lambda connection: record(connection, uid, status, messages))
+
+
+class ImportRequest:
+    """What an import was asked for: the file's name, the asset to replace, form or block."""
+
+    __slots__ = ("destination", "library", "name")
+
+    def __init__(self, name: str, destination: str, library: bool) -> None:
+        self.name = name
+        self.destination = destination
+        self.library = library
+
+
+def said(problem: Problem, kind: str) -> dict[str, str]:
+    """A problem as an import's messages; pyxform's and our words, after KoboToolbox's own."""
+    words = problem.findings[0].what
+    if kind == "XlsFormatException":
+        words = f"Unsupported format, or corrupt file ({words})"
+    return {"error": words, "error_type": kind}
+
+
+def record(connection: Connection, uid: str, status: str, messages: dict[str, Any]) -> None:
+    """Store how an import went."""
+    connection.execute(
+        update(imports)
+        .where(imports.c.uid == uid)
+        .values(status=status, messages=orjson.dumps(messages).decode())
+    )
+
+
+def save(
+    connection: Connection, imported: Imported, workbook: bytes, owner: str, request: ImportRequest
+) -> dict[str, Any]:
+    """Make or replace the asset; the messages of a finished import."""
+    row: dict[str, Any] = {
+        "name": imported.name,
+        "form_id": imported.form_id,
+        "summary": orjson.dumps(imported.summary).decode(),
+        "content": orjson.dumps(imported.content).decode(),
+        "content_hash": imported.content_hash,
+        "version_id": new_uid("v"),
+        "workbook": workbook,
+    }
+    if request.destination:
+        uid = request.destination.rstrip("/").rpartition("/")[2].removesuffix(".json")
+        found = connection.execute(
+            update(assets)
+            .where(assets.c.uid == uid)
+            .values(**row, modified_at=iso(), version_count=assets.c.version_count + 1)
+        )
+        if not found.rowcount:
+            raise Refusal(
+                404, {"error": "Asset matching query does not exist.", "error_type": "DoesNotExist"}
+            )
+    else:
+        row["asset_type"] = "block" if request.library else "survey"
+        uid = add_asset(connection, row, owner)
+    told = {
+        "uid": uid,
+        "kind": "asset",
+        "summary": imported.summary,
+        "owner__username": owner,
+    }
+    return {"updated" if request.destination else "created": [told]}
+
+
+def add_asset(connection: Connection, row: Mapping[str, Any], owner: str) -> str:
+    """Add an asset that was never deployed; its uid."""
+    uid, now = new_uid("a"), iso()
+    standing = {
+        "uid": uid,
+        "owner": owner,
+        "settings": orjson.dumps(EMPTY_SETTINGS).decode(),
+        "version_count": 1,
+        "created_at": now,
+        "modified_at": now,
+        "active": False,
+        "submission_count": 0,
+    }
+    connection.execute(insert(assets), {**standing, **row})
+    return uid
+
+
+def add_draft(connection: Connection, changes: Mapping[str, Any], owner: str) -> str:
+    """Add an empty survey, for an import to fill; `changes` may hold name and settings. Its uid."""
+    row = {
+        "name": "",
+        "form_id": "",
+        "asset_type": "survey",
+        "summary": orjson.dumps(summary(NO_CONTENT)).decode(),
+        "content": orjson.dumps(NO_CONTENT).decode(),
+        "content_hash": hashlib.sha256(b"").hexdigest()[:40],
+        "version_id": new_uid("v"),
+        "workbook": b"",
+    }
+    return add_asset(connection, {**row, **changes}, owner)
