@@ -90,7 +90,11 @@ def demo(
     programme = place.programme()
     plan_season(programme, people)  # says now, not after publishing, that so many are not there
     with serving(place, seconds) as backend:
-        step("publish", "publish", lambda: sync.commands.publish_programme(programme, backend))
+        step(
+            "publish",
+            "publish",
+            lambda: sync.commands.publish_programme(programme, backend, place.published),
+        )
         scale = f" --people {people}" if people else ""
         step(
             "simulate",

@@ -10,11 +10,11 @@ import typer
 
 from forms.console import out, stage
 from forms.place import DataOption, FolderOption, Place, place_of
-from forms.problems import Problem, UsageProblem
+from forms.problems import Problem
 from forms.programme import Programme
-from forms.values import arabic_digits, iso_date
+from forms.values import parse_day
 
-__all__ = ["app", "evaluate_season", "parse_day", "season_end"]
+__all__ = ["app", "evaluate_season", "season_end"]
 
 app = typer.Typer()
 
@@ -33,17 +33,6 @@ def season_end(programme: Programme) -> date:
     return date(programme.fiscal_year_be - 543, 9, 30)
 
 
-def parse_day(text: str) -> date:
-    """A day given on the command line, C.E. or B.E. (2564-04-19 is 2021-04-19)."""
-    year, _, rest = arabic_digits(text.strip()).partition("-")
-    if year.isdigit() and int(year) > 2400:
-        text = f"{int(year) - 543:04}-{rest}"
-    try:
-        return iso_date(text)
-    except ValueError as error:
-        raise UsageProblem.at("--as-of", str(error), "for example --as-of 2021-04-19") from error
-
-
 @app.command()
 def evaluate(
     ctx: typer.Context,
@@ -54,7 +43,7 @@ def evaluate(
     """Compute indicators and criteria from the tables, as of a day, into evaluation.json."""
     place = place_of(ctx, folder, data)
     programme = place.programme()
-    path = evaluate_season(programme, place, parse_day(as_of) if as_of else None)
+    path = evaluate_season(programme, place, parse_day(as_of, "--as-of") if as_of else None)
     out.print(f"  {path}", markup=False)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from forms.problems import Finding
 
-__all__ = ["read_rows", "read_text"]
+__all__ = ["harmless", "read_rows", "read_text", "write_rows"]
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -139,3 +140,34 @@ def of_row(where: str, error: ValidationError) -> list[Finding]:
         )
         for fault in error.errors()
     ]
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet take a cell for a formula (OWASP, CSV Injection)."""
+
+
+def harmless(text: str) -> str:
+    """A text cell that no spreadsheet runs: one that looks like a formula gets an apostrophe before."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def write_rows(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Write a CSV (UTF-8 with a byte order mark, so that Excel reads Thai) in place of `path`.
+
+    Text cells are made `harmless`. The file is written beside and takes its place whole; gives the
+    number of rows. Raises `OSError`.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    try:
+        with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(heads)
+            for row in rows:
+                writer.writerow([harmless(v) if isinstance(v, str) else v for v in row])
+                count += 1
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from forms.problems import Finding
@@ -86,6 +86,7 @@ def joins(file: ProgrammeFile, read: Mapping[str, tuple[Any, ...]]) -> Iterator[
                 f"{value} is not in {names[other]}",
                 f"correct it, or add it to {names[other]}",
             )
+    yield from of_access(file, provinces)
     yield from twice(names, read)
     for scale, spec in file.scales.items():
         if spec.form not in file.forms:
@@ -105,6 +106,15 @@ def joins(file: ProgrammeFile, read: Mapping[str, tuple[Any, ...]]) -> Iterator[
                 "a test needs its wave",
                 'add wave = "pre" or wave = "post"',
             )
+        for link in spec.links:
+            if link.form not in file.forms:
+                yield Finding(
+                    "no_such_form",
+                    "error",
+                    f"programme.toml, forms.{form_id}.links",
+                    f"{link.form} is no form of the programme",
+                    "name one of its forms",
+                )
         if file.test.key in spec.media:
             yield Finding(
                 "key_would_leave",
@@ -113,6 +123,29 @@ def joins(file: ProgrammeFile, read: Mapping[str, tuple[Any, ...]]) -> Iterator[
                 f"{file.test.key} is the answer key and must never be sent to a server",
                 "remove it from media",
             )
+
+
+def of_access(file: ProgrammeFile, provinces: Set[str]) -> Iterator[Finding]:
+    """Forms and provinces that [access] names are there."""
+    for form_id in file.access.anonymous:
+        if form_id not in file.forms:
+            yield Finding(
+                "no_such_form",
+                "error",
+                "programme.toml, access.anonymous",
+                f"{form_id} is no form of the programme",
+                "name one of its forms",
+            )
+    for account, codes in file.access.provinces.items():
+        for code in codes:
+            if code not in provinces:
+                yield Finding(
+                    "code_leads_nowhere",
+                    "error",
+                    f"programme.toml, access.provinces.{account}",
+                    f"{code} is not in {file.tables.provinces}",
+                    "write the two-digit code of a province",
+                )
 
 
 def twice(names: Mapping[str, str], read: Mapping[str, tuple[Any, ...]]) -> Iterator[Finding]:

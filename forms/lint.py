@@ -189,7 +189,7 @@ def of_lists(where: str, form: Form, spec: FormSpec) -> Iterator[Finding]:
 def of_roles(programme: Programme, form_id: str, form: Form) -> Iterator[Finding]:
     """Every question that programme.toml names is in the form."""
     spec = programme.forms[form_id]
-    named = [(key, getattr(spec, key)) for key in ("person", "course", "event_date")]
+    named = [(key, getattr(spec, key)) for key in ("person", "course", "province", "event_date")]
     named += [("record", name) for name in spec.record]
     named += [
         (f"scales.{scale}", name)

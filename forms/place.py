@@ -44,6 +44,21 @@ class Place:
         return self.data / "mirror.sqlite3"
 
     @property
+    def published(self) -> Path:
+        """Which assets of which server the forms became."""
+        return self.data / "published.json"
+
+    @property
+    def attachments(self) -> Path:
+        """Photos and other files of submissions, by content."""
+        return self.data / "attachments"
+
+    @property
+    def changes(self) -> Path:
+        """Who changed what in submissions, as a table."""
+        return self.data / "changes.csv"
+
+    @property
     def tables(self) -> Path:
         """Typed tables, without personal fields."""
         return self.data / "tables"

@@ -20,6 +20,7 @@ from forms.csvtable import read_rows, read_text
 from forms.joins import joins
 from forms.model import Form, Personal
 from forms.problems import Finding, ProgrammeProblem
+from forms.renames import RENAMES, Renames, read_renames
 from forms.sections import (
     About,
     BackendSpec,
@@ -70,6 +71,7 @@ class Programme(BaseModel):
     disbursements: tuple[Disbursement, ...]
     summary: tuple[SummaryRow, ...]
     dictionary: dict[tuple[str, str], Personal]
+    renames: dict[str, Renames] = {}
     warnings: tuple[Finding, ...] = ()
 
     @property
@@ -157,6 +159,7 @@ class Programme(BaseModel):
         named = {"programme.toml", *(f"{form_id}.xlsx" for form_id in self.forms)}
         named |= {name for spec in self.forms.values() for name in spec.media}
         named |= set(table_names(self.file).values())
+        named |= {RENAMES} if (self.folder / RENAMES).is_file() else set()
         return {name: self.folder / name for name in sorted(named)}
 
 
@@ -234,6 +237,7 @@ def load(folder: Path) -> Programme:
                 )
             elif name.endswith(".csv"):
                 read_text(folder / name, findings)
+    renames, parsed = read_renames(folder, file.forms, read_form, findings)
     if not any(finding.severity == "error" for finding in findings):
         findings.extend(joins(file, read))
     errors = [finding for finding in dict.fromkeys(findings) if finding.severity == "error"]
@@ -241,14 +245,17 @@ def load(folder: Path) -> Programme:
         raise ProgrammeProblem(errors)
     targets = {target.province: target.persons for target in read.pop("targets")}
     dictionary = {(row.form, row.name): row.personal for row in read.pop("dictionary")}
-    return Programme(
+    programme = Programme(
         folder=folder,
         file=file,
         targets=targets,
         dictionary=dictionary,
+        renames=renames,
         warnings=tuple(dict.fromkeys(findings)),
         **read,
     )
+    programme._parsed.update(parsed)
+    return programme
 
 
 def read_toml(folder: Path, findings: list[Finding]) -> ProgrammeFile | None:

@@ -11,7 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forms.tables import BuddhistYear
 
-__all__ = ["FormSpec", "ProgrammeFile", "Role", "Rules", "Scale", "Traits", "Words", "table_names"]
+__all__ = [
+    "AccessSpec",
+    "FormSpec",
+    "LinkSpec",
+    "ProgrammeFile",
+    "Role",
+    "Rules",
+    "Scale",
+    "Traits",
+    "Words",
+    "table_names",
+]
 
 Role = Literal[
     "registration", "test", "evaluation", "process", "activity", "followup", "output", "expertise"
@@ -41,8 +52,36 @@ class About(Section):
 
 
 class BackendSpec(Section):
-    kind: Literal["kobo"]
+    """The form server: KoboToolbox or the embedded server (`kobo`), or ODK Central (`central`).
+
+    `project` is the name of the project on ODK Central; the programme's id unless told.
+    """
+
+    kind: Literal["kobo", "central"]
     url: str = Field(pattern=r"^https?://")
+    project: str = ""
+
+
+class AccessSpec(Section):
+    """Accounts of the server and what they may do there.
+
+    `facilitators` may send every form; anybody may send the forms named in `anonymous`; `provinces`
+    gives accounts the rows of provinces to read. With `only`, accounts that are not named here lose
+    the rights to send and read.
+    """
+
+    facilitators: tuple[str, ...] = ()
+    anonymous: tuple[str, ...] = ()
+    provinces: dict[str, tuple[str, ...]] = {}
+    only: bool = False
+
+
+class LinkSpec(Section):
+    """Rows of another form, offered to this one's phones as `name`.xml (KoboToolbox)."""
+
+    form: str
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    fields: tuple[str, ...] = Field(min_length=1)
 
 
 class FormSpec(Section):
@@ -52,9 +91,11 @@ class FormSpec(Section):
     wave: Literal["pre", "post"] | None = None
     person: str = ""
     course: str = ""
+    province: str = ""
     event_date: str
     media: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
 
 
 class TestSpec(Section):
@@ -124,6 +165,7 @@ class ProgrammeFile(Section):
 
     programme: About
     backend: BackendSpec
+    access: AccessSpec = AccessSpec()
     forms: dict[str, FormSpec]
     test: TestSpec
     traits: Traits

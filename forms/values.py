@@ -2,7 +2,7 @@
 
 One place for each rule: Thai digits are digits, a year above 2400 is a Buddhist year, a baht has 100
 satang, a participant code carries its check digit. Nothing here guesses: what cannot be read raises
-`ValueError` with the reason, and the caller says where.
+`ValueError` with the reason, and the caller says where (`parse_day`, for the command line, says it).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from forms.problems import UsageProblem
+
 __all__ = [
     "BUDDHIST_OFFSET",
     "add_months",
@@ -18,6 +20,7 @@ __all__ = [
     "check_digit",
     "is_participant_code",
     "iso_date",
+    "parse_day",
     "participant_code",
     "satang",
     "thai_id",
@@ -53,6 +56,20 @@ def iso_date(text: str) -> date:
         return date(year, month, day)
     except ValueError as error:
         raise ValueError(f"{text!r} is no day of the calendar") from error
+
+
+def parse_day(text: str, option: str) -> date:
+    """A day given on the command line, C.E. or B.E. (2564-04-19 is 2021-04-19).
+
+    Raises `UsageProblem` naming the option.
+    """
+    year, _, rest = arabic_digits(text.strip()).partition("-")
+    if year.isdigit() and int(year) >= BUDDHIST_FROM:
+        text = f"{int(year) - BUDDHIST_OFFSET:04}-{rest}"
+    try:
+        return iso_date(text)
+    except ValueError as error:
+        raise UsageProblem.at(option, str(error), f"for example {option} 2021-04-19") from error
 
 
 def add_months(day: date, months: int) -> date:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from analysis.commands import parse_day
 from forms.console import out, stage
 from forms.place import DataOption, FolderOption, Place, place_of
 from forms.problems import Problem
+from forms.values import parse_day
 from reports.html import write
 from reports.summary import five_lines
 
@@ -35,7 +35,7 @@ def report(
 ) -> None:
     """Write the evaluation report in Thai and English, and say it in five lines."""
     place = place_of(ctx, folder, data)
-    day = parse_day(as_of) if as_of else None
+    day = parse_day(as_of, "--as-of") if as_of else None
     paths = write_reports(place, day)
     say(read(place.evaluation(day)), "th")
     for path in paths:

@@ -1,8 +1,9 @@
 """The strings of one question, for many submissions at once, as one typed column.
 
-A column is cast whole when every value is plain; only otherwise is it parsed value by value. What
-cannot be typed becomes null and is counted in `Faults`, with an example that shows its shape and
-never its content. Nothing here raises because of data.
+A column is cast whole when every value is plain; only otherwise is it parsed value by value, to the
+same result: what a value becomes never depends on what stands beside it. What cannot be typed becomes
+null and is counted in `Faults`, with an example that shows its shape and never its content. Nothing
+here raises because of data.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow.compute
 
 from forms.values import BUDDHIST_FROM, BUDDHIST_OFFSET, arabic_digits
 
-__all__ = ["ARROW", "NEVER_TABLED", "Faults", "Kind", "kind_of", "shape", "typed"]
+__all__ = ["ARROW", "NEVER_TABLED", "Faults", "Kind", "kind_of", "shape", "texts", "typed"]
 
 # Its functions are made when it is imported, so no type checker can see them.
 pc: Any = pyarrow.compute
@@ -80,6 +81,9 @@ PLAIN: dict[Kind, str] = {
 }
 """What Arrow casts just as we would; it would also take `0x1f`, `nan` and `inf`."""
 
+FIRST_YEAR = "0002"
+"""Arrow knows a year 0 and moments before year 1 in UTC, Python knows neither: all that is refused."""
+
 GROUPED = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$")
 
@@ -96,25 +100,40 @@ class Faults:
         self.bad += 1
         self.example = self.example or shape(text)
 
+    def add(self, later: Faults) -> None:
+        """Take in what was found in rows that come after these."""
+        self.bad += later.bad
+        self.example = self.example or later.example
+        self.buddhist += later.buddhist
+
 
 def kind_of(question_type: str) -> Kind:
     """The kind of column an XLSForm question type makes."""
     return KINDS.get(question_type, "text")
 
 
-def typed(kind: Kind, values: Sequence[object], faults: Faults, zone: tzinfo) -> pa.Array:
-    """The column of `values` (strings or None) with the type `ARROW[kind]`, of equal length.
+def texts(values: Sequence[object]) -> pa.Array:
+    """Values of a JSON row as strings. JSON submissions can hold other types (072, 122)."""
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return pa.array([as_text(value) for value in values], pa.string())
 
-    Values are trimmed; Thai digits count as digits in numbers and dates; a date whose year can only
-    be Buddhist is converted and counted; a moment without an offset is taken as `zone`'s.
+
+def typed(kind: Kind, values: pa.Array, faults: Faults, zone: tzinfo) -> pa.Array:
+    """The column of `values` (strings) with the type `ARROW[kind]`, of equal length.
+
+    Values are trimmed and empty ones are null; Thai digits count as digits in numbers and dates; a
+    date whose year can only be Buddhist is converted and counted; a moment without an offset is taken
+    as `zone`'s.
     """
-    words = strings(values)
+    if values.null_count == len(values):
+        return pa.nulls(len(values), ARROW[kind])
+    words = trimmed(values)
     if kind == "text":
         return words
     if kind == "choices":
         return pc.utf8_split_whitespace(words).cast(ARROW[kind])
-    if words.null_count == len(words):
-        return pa.nulls(len(words), ARROW[kind])
     if is_plain(kind, words):
         try:
             return words.cast(ARROW[kind])
@@ -124,13 +143,8 @@ def typed(kind: Kind, values: Sequence[object], faults: Faults, zone: tzinfo) ->
     return pa.array(parsed(kind, words, faults, zone), ARROW[kind])
 
 
-def strings(values: Sequence[object]) -> pa.Array:
-    """Trimmed strings; empty ones are null. JSON submissions can hold other types (072, 122)."""
-    try:
-        words = pa.array(values, pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        words = pa.array([as_text(value) for value in values], pa.string())
-    words = pc.utf8_trim_whitespace(words)
+def trimmed(values: pa.Array) -> pa.Array:
+    words = pc.utf8_trim_whitespace(values)
     empty = pc.equal(words, "")
     if pc.any(empty).as_py():
         words = pc.if_else(empty, pa.scalar(None, pa.string()), words)
@@ -146,11 +160,12 @@ def as_text(value: object) -> str | None:
 
 
 def is_plain(kind: Kind, words: pa.Array) -> bool:
-    """Whether every value is written as Arrow reads it, and no year is Buddhist."""
+    """Whether every value is written as Arrow reads it, and no year is Buddhist or before the first."""
     if not pc.all(pc.match_substring_regex(words, PLAIN[kind])).as_py():
         return False
     if kind in ("date", "moment"):
-        return bool(pc.all(pc.less(words, str(BUDDHIST_FROM))).as_py())
+        within = pc.min_max(words).as_py()
+        return within["min"] >= FIRST_YEAR and within["max"] < str(BUDDHIST_FROM)
     return True
 
 

@@ -1,81 +1,131 @@
-"""Commands that talk to a form server: publish, pull, simulate."""
+"""Commands that bring forms out and submissions in: publish, pull, simulate.
+
+Those that look at submissions and write back are in `sync.commands_rows`, joined here.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from forms import simulate as simulator
-from forms.console import Advance, out, stage
+from forms.console import Advance, err, out, stage
 from forms.instance import to_xml
 from forms.place import DataOption, FolderOption, Place, place_of
 from forms.problems import Problem, ServerProblem, UsageProblem
 from forms.programme import Programme
-from sync.backend import Deployed, Published, PullResult
+from forms.values import parse_day
+from sync import commands_rows
+from sync.attachments import fetch_files
+from sync.backend import Backend, Deployed, Published, PullResult
+from sync.connect import UrlOption, backend_of
 from sync.kobo import Kobo
 from sync.mirror import Mirror
 from sync.phone import Item, Listed, Phone, Sent, send_all
+from sync.publish import plan
 from sync.publish import publish as publish_all
+from sync.pull import USUAL, Wanted, verdict
 from sync.pull import pull as pull_all
-from sync.tables import write_tables
 
 __all__ = ["app", "publish_programme", "pull_data", "simulate_season"]
 
 app = typer.Typer()
-
-UrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        envvar="WATPHON_URL",
-        metavar="URL",
-        help="Form server.  [default: backend.url of programme.toml]",
-    ),
-]
+app.add_typer(commands_rows.app)
 
 PHONES = 8
 """Phones that send side by side in a simulation."""
 
+SWEEP_EVERY = 600.0
+"""Seconds between two sweeps of `pull --watch` on a server that cannot say that nothing changed."""
 
-def backend_of(programme: Programme, url: str | None) -> Kobo:
-    """The programme's server, signed in; the token comes from WATPHON_TOKEN alone."""
-    token = os.environ.get("WATPHON_TOKEN", "")
-    if not token:
-        raise UsageProblem.at(
-            "WATPHON_TOKEN",
-            "is not set: no server lets us in without a token",
-            "export WATPHON_TOKEN=…  (`watphon serve` prints one at its first start; on KoboToolbox "
-            "it is under Account settings → Security)",
-        )
-    return Kobo(url or programme.backend.url, token)
+Attachments = Literal["plain", "all", "none"]
 
 
 @app.command()
 def publish(
-    ctx: typer.Context, folder: FolderOption = None, data: DataOption = None, url: UrlOption = None
+    ctx: typer.Context,
+    folder: FolderOption = None,
+    data: DataOption = None,
+    url: UrlOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; send nothing.")
+    ] = False,
 ) -> None:
     """Send forms and their lists to the server; what has not changed is not sent."""
-    programme = place_of(ctx, folder, data).programme()
-    publish_programme(programme, backend_of(programme, url))
+    place = place_of(ctx, folder, data)
+    programme = place.programme()
+    backend = backend_of(programme, url)
+    if dry_run:
+        planned = plan(programme, backend, place.published)
+        for form_id, steps in planned.items():
+            told = "; ".join(step.what for step in steps) or "nothing to do"
+            out.print(f"  {form_id:<18} {told}", markup=False)
+        return
+    publish_programme(programme, backend, place.published)
 
 
-def publish_programme(programme: Programme, backend: Kobo) -> list[Published]:
-    """Publish and say for each form what was done."""
+def publish_programme(
+    programme: Programme, backend: Backend, record: Path | None = None
+) -> list[Published]:
+    """Publish and say for each form what was done; `record` notes it."""
     backend.check()
     with stage("publish") as progress:
-        done = publish_all(programme, backend, progress)
+        done = publish_all(programme, backend, progress, record)
     for form in done:
-        out.print(f"  {form.form_id:<18} {form.action:<10} {form.uid}  version {form.version}")
+        out.print(
+            f"  {form.form_id:<18} {form.action:<10} {form.uid}  version {form.version}",
+            markup=False,
+        )
+    notes: dict[str, list[str]] = {}
+    for form in done:
+        for note in form.notes:
+            notes.setdefault(note, []).append(form.form_id)
+    for note, forms in notes.items():
+        out.print(f"  note: {', '.join(forms)}: {note}", markup=False)
     return done
 
 
 @app.command()
 def pull(
-    ctx: typer.Context, folder: FolderOption = None, data: DataOption = None, url: UrlOption = None
+    ctx: typer.Context,
+    folder: FolderOption = None,
+    data: DataOption = None,
+    url: UrlOption = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--form", metavar="FORM", help="Only this form (repeatable)."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every row again, whatever seems unchanged.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="YYYY-MM-DD",
+            help="Only rows sent or changed since that day (UTC); quick, but proves nothing.",
+        ),
+    ] = None,
+    watch: Annotated[
+        float | None,
+        typer.Option("--watch", min=1, metavar="SECONDS", help="Go on pulling, so often."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="With --watch: stop after so many.", hidden=True)
+    ] = 10**9,
+    attachments: Annotated[
+        str,
+        typer.Option(
+            "--attachments",
+            metavar="plain|all|none",
+            help="Photos and files to bring: those that are not personal, all, or none.",
+        ),
+    ] = "plain",
 ) -> None:
     """Bring the local copy up to date, prove that it is complete, and make the tables.
 
@@ -83,8 +133,17 @@ def pull(
     """
     place = place_of(ctx, folder, data)
     programme = place.programme()
-    results = pull_data(programme, backend_of(programme, url), place)
-    if open_forms := [result for result in results if not result.complete]:
+    backend = backend_of(programme, url)
+    wanted = Wanted(full=full, since=f"{parse_day(since, '--since')}T00:00:00Z" if since else "")
+    if full and since:
+        raise UsageProblem.at("--full, --since", "exclude each other", "give one of them")
+    forms = checked_forms(programme, form)
+    files = checked_attachments(attachments)
+    if watch:
+        keep_pulling(programme, backend, place, forms, wanted, files, watch, rounds)
+        return
+    results = pull_data(programme, backend, place, forms=forms, wanted=wanted, attachments=files)
+    if open_forms := [result for result in results if result.differs and result.proven]:
         raise ServerProblem.at(
             ", ".join(result.form_id for result in open_forms),
             "the local copy is not complete yet (see above)",
@@ -92,27 +151,118 @@ def pull(
         )
 
 
-def pull_data(programme: Programme, backend: Kobo, place: Place) -> list[PullResult]:
-    """Pull, print the proof form by form, write the tables."""
+def checked_forms(programme: Programme, named: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The forms to pull; raises `UsageProblem` for one the programme does not have."""
+    for form_id in named or ():
+        if form_id not in programme.forms:
+            raise UsageProblem.at(
+                f"--form {form_id}",
+                "is no form of the programme",
+                f"its forms are {', '.join(programme.forms)}",
+            )
+    return tuple(named) if named else None
+
+
+def checked_attachments(word: str) -> Attachments:
+    match word:
+        case "plain" | "all" | "none":
+            return word
+    raise UsageProblem.at(f"--attachments {word}", "is not known", "say plain, all or none")
+
+
+def pull_data(
+    programme: Programme,
+    backend: Backend,
+    place: Place,
+    *,
+    forms: Sequence[str] | None = None,
+    wanted: Wanted = USUAL,
+    attachments: Attachments = "plain",
+) -> list[PullResult]:
+    """Pull, print the proof form by form, bring files, write the tables."""
     backend.check()
     with Mirror(place.mirror) as mirror:
         with stage("pull") as progress:
-            results = pull_all(programme, backend, mirror, progress)
+            results = pull_all(programme, backend, mirror, progress, forms, wanted)
         for result in results:
-            verdict = "complete" if result.complete else "; ".join(result.differs)
-            out.print(
-                f"  {result.form_id:<18} server {result.server_count:>7,} = local "
-                f"{result.local_count:>7,}  new {result.new:,}, changed {result.changed:,}, "
-                f"withdrawn {result.withdrawn:,}: {verdict}"
-                if result.complete
-                else f"  {result.form_id:<18} {verdict}",
-                markup=False,
-            )
+            out.print(f"  {result.form_id:<18} {verdict(result)}", markup=False)
+        if attachments != "none":
+            bring_files(programme, backend, mirror, place, results, everything=attachments == "all")
+        from sync.tables import write_tables  # pyarrow takes a third of a second to load
+
         with stage("tables") as progress:
             summary = write_tables(programme, mirror, place.tables, progress)
     for finding in summary.findings:
         out.print(f"  {finding.severity}: {finding}", markup=False)
     return results
+
+
+def bring_files(
+    programme: Programme,
+    backend: Backend,
+    mirror: Mirror,
+    place: Place,
+    results: Sequence[PullResult],
+    *,
+    everything: bool,
+) -> None:
+    """Download the files of what was pulled, and say what came and what stayed there."""
+    with stage("files") as progress:
+        for result in results:
+
+            def may_fetch(question: str, form_id: str = result.form_id) -> bool:
+                name = question.rpartition("/")[2]
+                personal = programme.dictionary.get((form_id, name))
+                return everything or (personal is not None and personal.may_be_tabled)
+
+            done = fetch_files(
+                result.form_id, backend, mirror, place.attachments, progress, may_fetch=may_fetch
+            )
+            if done.files or done.findings:
+                out.print(
+                    f"  {result.form_id:<18} {done.files:,} files, {done.size / 1e6:,.1f} MB",
+                    markup=False,
+                )
+            for finding in done.findings:
+                out.print(f"  {finding.severity}: {finding}", markup=False)
+
+
+def keep_pulling(
+    programme: Programme,
+    backend: Backend,
+    place: Place,
+    forms: Sequence[str] | None,
+    wanted: Wanted,
+    attachments: Attachments,
+    seconds: float,
+    rounds: int,
+) -> None:
+    """Pull again and again; a server that is away is told and asked again the next time.
+
+    Between two sweeps a round only reads new rows and compares counts; when they differ it sweeps.
+    """
+    swept = -SWEEP_EVERY
+    for number in range(rounds):
+        if number:
+            time.sleep(seconds)
+        sweep = time.monotonic() - swept >= SWEEP_EVERY
+        try:
+            results = pull_data(
+                programme,
+                backend,
+                place,
+                forms=forms,
+                wanted=replace(wanted, sweep=sweep, full=wanted.full and not number),
+                attachments=attachments,
+            )
+        except ServerProblem as problem:
+            for finding in problem.findings:
+                err.print(f"{finding.severity}: {finding}", markup=False)
+            continue
+        if sweep:
+            swept = time.monotonic()
+        elif any(result.differs for result in results):
+            swept = -SWEEP_EVERY
 
 
 @app.command()
@@ -132,7 +282,14 @@ def simulate(
     """
     place = place_of(ctx, folder, data)
     programme = place.programme()
-    simulate_season(programme, backend_of(programme, url), place, seed=seed, people=people)
+    backend = backend_of(programme, url)
+    if not isinstance(backend, Kobo):
+        raise UsageProblem.at(
+            "simulate",
+            "sends to KoboToolbox or the embedded server",
+            "use watphon serve, or --url of a server of that kind",
+        )
+    simulate_season(programme, backend, place, seed=seed, people=people)
 
 
 def simulate_season(

@@ -11,20 +11,20 @@ without its trailing slash), and a token would travel to an address nobody wrote
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import orjson
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from forms.problems import Finding, ServerProblem
+from forms.problems import ServerProblem
+from sync.answer import Answer, Broken, explain, never_sent, read_json, retry_after, server_words
+from sync.credentials import Credentials, Token
 
 __all__ = ["USER_AGENT", "Answer", "Connection", "explain", "open_session", "server_words"]
 
@@ -37,31 +37,8 @@ CHUNK = 1 << 18
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server sent back: status, headers (case-insensitive), the whole body."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def kind(self) -> str:
-        """The media type without its parameters, lower case."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-    @property
-    def is_json(self) -> bool:
-        return self.kind == "application/json" or self.kind.endswith("+json")
-
-
-class Broken(Exception):
-    """The answer arrived but is not whole: worth another attempt where attempts are safe."""
-
-
-def open_session(token: str = "", *, pool: int = 4) -> requests.Session:
-    """A `requests` session with our name, the token, and a pool of kept-alive connections.
+def open_session(credentials: Credentials, *, pool: int = 4) -> requests.Session:
+    """A `requests` session with our name, the credentials, and a pool of kept-alive connections.
 
     Retries are left to `Connection.request`: urllib3's own do not cover a body that breaks off.
     """
@@ -69,8 +46,8 @@ def open_session(token: str = "", *, pool: int = 4) -> requests.Session:
 
     def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As an `auth` rather than a header: a .netrc would replace a header silently.
-        if token:
-            request.headers["Authorization"] = f"Token {token}"
+        if header := credentials.header():
+            request.headers["Authorization"] = header
         return request
 
     session.auth = sign
@@ -93,7 +70,7 @@ def address(url: str, remedy: str) -> SplitResult:
 
 
 class Connection:
-    """A server at `url`, spoken to with `token`.
+    """A server at `url`, spoken to with `credentials` (a text is a KoboToolbox token).
 
     `tries` bounds attempts, `timeout` the seconds of silence, `deadline` the seconds one whole
     answer may take (a server that drips a byte a second never trips a silence time-out).
@@ -102,7 +79,7 @@ class Connection:
     def __init__(
         self,
         url: str,
-        token: str = "",
+        credentials: Credentials | str = "",
         *,
         tries: int = 6,
         timeout: float = 60.0,
@@ -114,12 +91,15 @@ class Connection:
         self.url = url.rstrip("/")
         self.tries, self.timeout, self.deadline, self.pause = tries, timeout, deadline, pause
         self.sleep = sleep
-        self.session = open_session(token)
+        self.credentials = Token(credentials) if isinstance(credentials, str) else credentials
+        self.session = open_session(self.credentials)
+        self.unsigned = open_session(Token())
         # A proxy set for the world is no way to this machine itself.
-        self.session.trust_env = parts.hostname not in LOOPBACK
+        self.session.trust_env = self.unsigned.trust_env = parts.hostname not in LOOPBACK
 
     def close(self) -> None:
         self.session.close()
+        self.unsigned.close()
 
     def json(self, method: str, path: str, **request: Any) -> Any:
         """The parsed JSON body; a page of HTML in its place is a `ServerProblem`."""
@@ -139,27 +119,38 @@ class Connection:
         json: object = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        raw: tuple[bytes, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: Iterable[int] = (),
     ) -> T:
         """Send one request and give back `read(answer)`.
 
-        `path` is what follows `url`; `json`, `form` and `files` are the body in one of three
-        shapes. Statuses in `accept` are passed to `read` although they are not 2xx. Raises
-        `ServerProblem`.
+        `path` is what follows `url`; `json`, `form`, `files` and `raw` (bytes, media type) are the
+        body in one of four shapes. Statuses in `accept` are passed to `read` although they are not
+        2xx. Raises `ServerProblem`.
         """
         url = self.url + path
-        headers = {"Content-Type": "application/json"} if json is not None else {}
-        body: Any = orjson.dumps(json) if json is not None else form
+        sent = dict(headers or {})
+        body: Any = form
+        if json is not None:
+            body, sent["Content-Type"] = orjson.dumps(json), "application/json"
+        elif raw is not None:
+            body, sent["Content-Type"] = raw
         allowed = frozenset(accept)
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
             trouble: Exception | Answer
+            signed = self.credentials.header()
             try:
-                answer = self.once(method, url, params, headers, body, files)
+                answer = self.once(method, url, params, sent, body, files)
                 if 200 <= answer.status < 300 or answer.status in allowed:
                     return read(answer)
                 trouble = answer
+                # A session that ended half-way is opened again, once.
+                if answer.status == 401 and not renewed and self.credentials.renew(signed):
+                    renewed = True
+                    continue
             except (requests.RequestException, urllib3.exceptions.HTTPError, Broken) as error:
                 trouble = error
             wait = again_after(method, trouble, attempt, self.pause)
@@ -191,6 +182,84 @@ class Connection:
             content = read_body(response, time.monotonic() + self.deadline)
         return Answer(response.url, response.status_code, response.headers, content)
 
+    def download(self, path: str, target: Path, progress: Callable[[int], None]) -> None:
+        """Fetch a file into `target`, from the byte at which an earlier attempt stopped.
+
+        What has arrived lies in `target` with `.part` behind its name; only a whole file gets its
+        name. A server that knows no ranges (RFC 9110, 14) sends it from the start again.
+        `progress` is called with the bytes that are there. Raises `ServerProblem`, and `OSError`
+        when the disk is full.
+        """
+        part = target.with_name(f"{target.name}.part")
+        url, attempt = self.url + path, 0
+        while True:
+            attempt += 1
+            trouble: Exception | Answer
+            before = part.stat().st_size if part.exists() else 0
+            try:
+                refused = self.download_once(url, part, before, progress)
+                if refused is None:
+                    part.replace(target)
+                    part.with_name(f"{part.name}.etag").unlink(missing_ok=True)
+                    return
+                trouble = refused
+                if refused.status == 416 and before:  # what lies here is not the start of that file
+                    part.unlink()
+                    continue
+            except (requests.RequestException, urllib3.exceptions.HTTPError, Broken) as error:
+                trouble = error
+                # As long as bytes arrive the line is worth another attempt.
+                if part.exists() and part.stat().st_size > before:
+                    attempt = 1
+            wait = again_after("GET", trouble, attempt, self.pause)
+            if wait is None or attempt >= self.tries:
+                raise explain(url, "GET", trouble)
+            self.sleep(wait)
+
+    def download_once(
+        self, url: str, part: Path, before: int, progress: Callable[[int], None]
+    ) -> Answer | None:
+        """Append to `part` what the server sends; the answer instead when it is no file."""
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        tag = part.with_name(f"{part.name}.etag")
+        if before:
+            headers["Range"] = f"bytes={before}-"
+            if tag.exists():
+                # Only if it is still the same file; else the whole new one comes (RFC 9110, 13.1.5).
+                headers["If-Range"] = tag.read_text("ascii")
+        response = self.opened(self.session, url, headers)
+        if response.status_code in (302, 303, 307) and (at := response.headers.get("Location")):
+            # A store of its own (ODK Central on S3); the address is signed, our token stays here.
+            response.close()
+            response = self.opened(self.unsigned, urljoin(url, at), headers)
+        with response:
+            until = time.monotonic() + self.deadline
+            if response.status_code not in (200, 206):
+                content = read_body(response, until)
+                return Answer(response.url, response.status_code, response.headers, content)
+            resumed = response.status_code == 206
+            # A weak tag promises nothing about bytes.
+            if (etag := response.headers.get("ETag", "")) and not etag.startswith("W/"):
+                tag.write_text(etag, "ascii", "replace")
+            whole = (before if resumed else 0) + int(response.headers.get("Content-Length") or -1)
+            with part.open("ab" if resumed else "wb") as file:
+                while piece := response.raw.read1(CHUNK, decode_content=True):
+                    file.write(piece)
+                    progress(file.tell())
+                    if time.monotonic() > until:
+                        raise Broken("the file came too slowly to wait for its end")
+                if "Content-Length" in response.headers and file.tell() != whole:
+                    raise Broken("the file broke off before its end")
+        return None
+
+    def opened(
+        self, session: requests.Session, url: str, headers: Mapping[str, str]
+    ) -> requests.Response:
+        """A file on its way."""
+        return session.get(
+            url, headers=headers, timeout=(10.0, self.timeout), allow_redirects=False, stream=True
+        )
+
 
 def read_body(response: requests.Response, until: float) -> bytes:
     """The whole body, piece by piece as the network delivers it; `Broken` when time runs out."""
@@ -200,23 +269,6 @@ def read_body(response: requests.Response, until: float) -> bytes:
         if time.monotonic() > until:
             raise Broken("the answer came too slowly to wait for its end")
     return b"".join(pieces)
-
-
-def read_json(answer: Answer) -> Any:
-    """Parse a JSON body after looking at what the server says it is."""
-    if not answer.body:
-        return None
-    if not answer.is_json:
-        raise ServerProblem.at(
-            answer.url,
-            f"answered {answer.status} with {answer.kind or 'something unnamed'} instead of data",
-            "check the address: it must be the KoboToolbox API host (…kf…), not a web page",
-            code="not_json",
-        )
-    try:
-        return orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
-        raise Broken(f"the answer is not whole JSON ({error.msg})") from error
 
 
 def again_after(
@@ -243,123 +295,3 @@ def again_after(
     if method in IDEMPOTENT or never_sent(trouble):
         return wait
     return None
-
-
-def retry_after(value: str) -> float:
-    """Seconds asked for by a Retry-After header: a number, or an HTTP date; 0 when unreadable."""
-    if re.fullmatch(r"\s*\d{1,9}\s*", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def never_sent(error: Exception) -> bool:
-    """Whether the request cannot have reached the server: no connection came about."""
-    unconnected = (
-        requests.exceptions.ConnectTimeout,
-        urllib3.exceptions.NewConnectionError,
-        urllib3.exceptions.ConnectTimeoutError,
-    )
-    if isinstance(error, unconnected):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
-
-
-def explain(url: str, method: str, trouble: Exception | Answer) -> ServerProblem:
-    """The problem in words: address, what was answered, what to do."""
-    address = url.partition("?")[0]
-    if isinstance(trouble, Answer):
-        code, meaning, remedy = meaning_of(trouble)
-        words = server_words(trouble)
-        said = f": {words}" if words else ""
-        what = f"{meaning} ({method} answered {trouble.status}{said})"
-        return ServerProblem(Finding(code, "error", address, what, remedy))
-    if isinstance(trouble, requests.exceptions.SSLError):
-        what, remedy = "has no valid certificate", "check the address and this computer's clock"
-        return ServerProblem(Finding("server_certificate", "error", address, what, remedy))
-    if never_sent(trouble):
-        what = "cannot be reached"
-        remedy = "check that the server runs, the address in programme.toml, and the network"
-        return ServerProblem(Finding("server_unreachable", "error", address, what, remedy))
-    what = f"broke off before its answer was complete ({type(trouble).__name__})"
-    remedy = "run the same command again; it goes on where it stopped"
-    return ServerProblem(Finding("server_broke_off", "error", address, what, remedy))
-
-
-def meaning_of(answer: Answer) -> tuple[str, str, str]:
-    """Finding code, meaning and remedy of a status (KoboToolbox's use of them: CONTRACT 2.0)."""
-    later = "wait a few minutes and run the same command again; it goes on where it stopped"
-    match answer.status:
-        case 401 | 403:
-            return (
-                "wrong_token",
-                "does not accept the token",
-                "set WATPHON_TOKEN to a valid token of an account that may do this",
-            )
-        case 404:
-            return (
-                "not_there",
-                "is not there, or this account may not see it",
-                "publish first (watphon publish), or use the token of the account that owns it",
-            )
-        case 402:
-            return ("over_quota", "is over its quota", "free or buy space for the owner's account")
-        case 405:
-            return ("not_allowed", "does not allow this now", "see whether the form is archived")
-        case 410:
-            return (
-                "gone",
-                "no longer exists on this server",
-                "use a server with the KoboToolbox API v2, and the latest version of the record",
-            )
-        case 413:
-            return ("too_large", "refuses so large a request", "send smaller files")
-        case 429:
-            return ("too_many", "asks to be called less often", later)
-        case status if 300 <= status < 400:
-            target = answer.headers.get("Location", "another address")
-            return (
-                "redirected",
-                "is elsewhere",
-                f"if it is right, put this address into programme.toml, [backend] url: {target}",
-            )
-        case status if status >= 500:
-            return ("server_failed", "failed on its side", later)
-    return ("refused", "refused the request", "mend what the server names and run it again")
-
-
-def server_words(answer: Answer) -> str:
-    """The server's own explanation, at most 300 characters; never a page of HTML.
-
-    KoboToolbox says it as {"detail"}, {"error"}, {"field": ["…"]}, a bare list, or, to phones, as
-    an OpenRosa <message>.
-    """
-    if answer.is_json:
-        try:
-            found = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            return ""
-        return " ".join(flat_words(found))[:300]
-    if answer.kind.endswith("xml") or answer.kind == "text/plain":
-        text = answer.body[:4000].decode("utf-8", "replace")
-        tagged = re.search(r"<(?:message|detail)[^>]*>(.*?)</(?:message|detail)>", text, re.S)
-        inner = tagged[1] if tagged else ("" if "<" in text else text)
-        return " ".join(inner.split())[:300]
-    return ""
-
-
-def flat_words(found: object) -> Iterable[str]:
-    """Strings inside a JSON value; names of fields in front of what is said about them."""
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, list):
-        for item in found:
-            yield from flat_words(item)
-    elif isinstance(found, dict):
-        for name, value in found.items():
-            if name not in ("detail", "error", "message"):
-                yield f"{name}:"
-            yield from flat_words(value)

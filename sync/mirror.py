@@ -10,63 +10,36 @@ so a stop at any moment leaves a mirror from which the next pull ends where an u
 
 from __future__ import annotations
 
-import errno
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
-from forms.problems import Finding, Problem
+from forms.problems import Problem
 from sync.backend import Mark, Row
+from sync.schema import VERSION, upgrade
+from sync.storage import storage_problem
 
-__all__ = ["Mirror", "Saved", "Stored", "storage_problem"]
+__all__ = ["Mirror", "Saved", "Stored", "utc_now"]
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE forms (
-    form_id TEXT PRIMARY KEY,
-    uid TEXT NOT NULL,
-    cursor TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE rows (
-    form_id TEXT NOT NULL,
-    root_id TEXT NOT NULL,
-    row_id INTEGER NOT NULL,
-    uuid TEXT NOT NULL,
-    mark TEXT NOT NULL,
-    submitted_at TEXT NOT NULL,
-    validation TEXT NOT NULL,
-    withdrawn INTEGER NOT NULL DEFAULT 0,
-    payload BLOB NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX rows_root ON rows (form_id, root_id);
-CREATE INDEX rows_light ON rows (form_id, root_id, row_id, mark, withdrawn);
-CREATE TABLE versions (
-    form_id TEXT NOT NULL,
-    root_id TEXT NOT NULL,
-    n INTEGER NOT NULL,
-    uuid TEXT NOT NULL,
-    mark TEXT NOT NULL,
-    submitted_at TEXT NOT NULL,
-    validation TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    PRIMARY KEY (form_id, root_id, n)
-) STRICT;
-"""
 LEDGER = """
 DROP TABLE IF EXISTS temp.ledger;
-CREATE TEMP TABLE ledger (row_id INTEGER PRIMARY KEY, root_id TEXT NOT NULL, mark TEXT NOT NULL);
+CREATE TEMP TABLE ledger (
+    root_id TEXT NOT NULL, row_id INTEGER NOT NULL, mark TEXT NOT NULL,
+    PRIMARY KEY (root_id, row_id)
+) WITHOUT ROWID;
 """
 WINNERS = """
 WITH winners AS (SELECT root_id, max(row_id) AS row_id, mark FROM temp.ledger GROUP BY root_id)
-SELECT winners.row_id FROM winners
+SELECT winners.row_id, winners.root_id, winners.mark FROM winners
 LEFT JOIN rows ON rows.form_id = ? AND rows.root_id = winners.root_id
 WHERE rows.root_id IS NULL OR rows.withdrawn
    OR rows.row_id <> winners.row_id OR rows.mark <> winners.mark
-ORDER BY winners.row_id
+ORDER BY winners.row_id, winners.root_id
 """
 GONE = """
 rows.form_id = ? AND NOT rows.withdrawn
@@ -77,16 +50,24 @@ INSERT INTO versions
 SELECT form_id, root_id,
        1 + (SELECT count(*) FROM versions AS v
             WHERE v.form_id = rows.form_id AND v.root_id = rows.root_id),
-       uuid, mark, submitted_at, validation, payload
+       uuid, mark, submitted_at, validation, payload, ?
 FROM rows WHERE form_id = ? AND root_id = ?
 """
 PUT = """
-INSERT INTO rows (form_id, root_id, row_id, uuid, mark, submitted_at, validation, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rows (form_id, root_id, row_id, uuid, mark, submitted_at, validation, payload, waiting)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (form_id, root_id) DO UPDATE SET
     row_id = excluded.row_id, uuid = excluded.uuid, mark = excluded.mark,
     submitted_at = excluded.submitted_at, validation = excluded.validation,
-    payload = excluded.payload, withdrawn = 0
+    payload = excluded.payload, waiting = excluded.waiting, withdrawn = 0
+"""
+LIST_FILE = """
+INSERT INTO attachments (form_id, root_id, name, question, address, media_type, listed)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (form_id, root_id, name) DO UPDATE SET
+    sha256 = CASE WHEN address = excluded.address THEN sha256 ELSE '' END,
+    question = excluded.question, address = excluded.address, media_type = excluded.media_type,
+    listed = excluded.listed
 """
 
 
@@ -108,15 +89,21 @@ class Stored:
     payload: bytes
 
 
+def utc_now() -> str:
+    """This moment, ISO 8601 in UTC to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class Mirror:
     """The mirror at `path`, made when it is not there. A context manager; one writer at a time.
 
-    Every method raises `Problem` when the disk is full, the file is broken or another program holds
-    it; nothing is half-written then.
+    `now` tells the moment that is noted beside a replaced version. Every method raises `Problem` when
+    the disk is full, the file is broken or another program holds it; nothing is half-written then.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], str] = utc_now) -> None:
         self.path = path
+        self.now = now
         with storage_problem(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.base = sqlite3.connect(path, isolation_level=None, timeout=10.0)
@@ -134,21 +121,20 @@ class Mirror:
         self.base.execute("PRAGMA cache_size = -32000")
         self.base.execute("PRAGMA synchronous = NORMAL")
         (version,) = self.base.execute("PRAGMA user_version").fetchone()
-        if version == SCHEMA_VERSION:
+        if version == VERSION:
             return
-        if version:
+        if version > VERSION:
             raise Problem.at(
                 str(self.path),
-                f"was written by another version of watphon (schema {version})",
-                "move the file away and run watphon pull: everything is still on the server",
+                f"was written by a later version of watphon (schema {version})",
+                "use that version, or move the file away and run watphon pull: everything is still "
+                "on the server",
                 code="mirror_version",
             )
         with self.transaction():
-            (tables,) = self.base.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if not tables:
-                for statement in SCHEMA.split(";"):
-                    self.base.execute(statement)
-                self.base.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            # Read again inside: another program may have just done it.
+            (version,) = self.base.execute("PRAGMA user_version").fetchone()
+            upgrade(self.base, version)
 
     def __enter__(self) -> Mirror:
         return self
@@ -190,11 +176,28 @@ class Mirror:
         with self.transaction():
             self.base.execute(
                 "INSERT INTO forms (form_id, uid) VALUES (?, ?) "
-                "ON CONFLICT (form_id) DO UPDATE SET uid = excluded.uid, cursor = ''",
+                "ON CONFLICT (form_id) DO UPDATE SET "
+                "uid = excluded.uid, cursor = '', stamp = '', logged = ''",
                 (form_id, uid),
             )
             self.base.execute("UPDATE rows SET row_id = 0, mark = '' WHERE form_id = ?", (form_id,))
         return ""
+
+    def stamped(self, form_id: str) -> tuple[str, int]:
+        """The server's stamp at the last complete pull, and how many rows it counted then."""
+        with storage_problem(self.path):
+            found = self.base.execute(
+                "SELECT stamp, counted FROM forms WHERE form_id = ?", (form_id,)
+            ).fetchone()
+        return found or ("", 0)
+
+    def set_stamp(self, form_id: str, stamp: str, counted: int) -> None:
+        """Note that the mirror is what the server was when its stamp was read."""
+        with self.transaction():
+            self.base.execute(
+                "UPDATE forms SET stamp = ?, counted = ? WHERE form_id = ?",
+                (stamp, counted, form_id),
+            )
 
     def form_ids(self) -> tuple[str, ...]:
         """Forms that were pulled at least once."""
@@ -206,12 +209,19 @@ class Mirror:
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
     def save(
-        self, form_id: str, rows: Sequence[Row], *, cursor: str | None = None, settle: bool = False
+        self,
+        form_id: str,
+        rows: Sequence[Row],
+        *,
+        cursor: str | None = None,
+        settle: bool = False,
+        afresh: bool = False,
     ) -> Saved:
         """Take in rows and, in the same transaction, the cursor they stand for.
 
         Of two rows of one submission the one with the highest id wins; with `settle` the row given
-        wins, because the ledger says it is the one that stands.
+        wins, because the ledger says it is the one that stands; with `afresh` it is written even
+        when its mark says that nothing changed (a photo may have arrived).
         """
         with self.transaction():
             known = self.known(form_id, rows)
@@ -226,12 +236,14 @@ class Mirror:
             put = [
                 row
                 for root_id, row in standing.items()
-                if root_id not in before or before[root_id] != known[root_id]
+                if afresh or root_id not in before or before[root_id] != known[root_id]
             ]
             edited = [
                 row for row in put if row.root_id in before and before[row.root_id].edited(row)
             ]
-            self.base.executemany(CHAIN, [(form_id, row.root_id) for row in edited])
+            if edited:
+                now = self.now()
+                self.base.executemany(CHAIN, [(now, form_id, row.root_id) for row in edited])
             self.base.executemany(
                 PUT,
                 [
@@ -244,16 +256,33 @@ class Mirror:
                         row.submitted_at,
                         row.validation,
                         row.payload,
+                        row.waiting,
                     )
                     for row in put
                 ],
             )
+            self.list_files(form_id, put, before)
             if cursor is not None:
                 self.base.execute(
                     "UPDATE forms SET cursor = ? WHERE form_id = ?", (cursor, form_id)
                 )
         new = sum(row.root_id not in before or before[row.root_id].withdrawn for row in put)
         return Saved(new, sum(not before[row.root_id].withdrawn for row in edited))
+
+    def list_files(self, form_id: str, rows: Sequence[Row], before: Container[str]) -> None:
+        """Note which files the rows have; those of an earlier version stay, as not listed."""
+        self.base.executemany(
+            "UPDATE attachments SET listed = 0 WHERE form_id = ? AND root_id = ?",
+            [(form_id, row.root_id) for row in rows if row.root_id in before],
+        )
+        self.base.executemany(
+            LIST_FILE,
+            [
+                (form_id, row.root_id, f.name, f.question, f.url, f.media_type, not f.deleted)
+                for row in rows
+                for f in row.attachments
+            ],
+        )
 
     def known(self, form_id: str, rows: Sequence[Row]) -> dict[str, Known]:
         found = self.base.execute(
@@ -280,7 +309,7 @@ class Mirror:
             try:
                 self.base.executemany(
                     "INSERT OR REPLACE INTO temp.ledger VALUES (?, ?, ?)",
-                    [(mark.row_id, mark.root_id, mark.mark) for mark in marks],
+                    [(mark.root_id, mark.row_id, mark.mark) for mark in marks],
                 )
             finally:
                 if self.base.in_transaction:
@@ -289,15 +318,44 @@ class Mirror:
     def end_ledger(self) -> tuple[int, int]:
         """How many rows and how many submissions the ledger names."""
         with storage_problem(self.path):
-            self.base.execute("CREATE INDEX temp.ledger_root ON ledger (root_id, row_id)")
             return self.base.execute(
                 "SELECT count(*), count(DISTINCT root_id) FROM temp.ledger"
             ).fetchone()
 
-    def unsettled(self, form_id: str) -> list[int]:
-        """Row ids whose row here is missing, withdrawn or not as the ledger has it."""
+    def unsettled(self, form_id: str) -> list[Mark]:
+        """Rows that are missing here, withdrawn, or not as the ledger has them."""
         with storage_problem(self.path):
-            return [row[0] for row in self.base.execute(WINNERS, (form_id,))]
+            return [Mark(*row) for row in self.base.execute(WINNERS, (form_id,))]
+
+    def named(self, form_id: str, root_ids: Iterable[str]) -> dict[str, Mark]:
+        """The light lines of live rows as they lie here, by root id."""
+        with storage_problem(self.path):
+            return {
+                root_id: Mark(row_id, root_id, mark)
+                for root_id, row_id, mark in self.base.execute(
+                    "SELECT root_id, row_id, mark FROM rows WHERE form_id = ? AND NOT withdrawn "
+                    "AND root_id IN (SELECT value FROM json_each(?))",
+                    (form_id, orjson.dumps(list(root_ids)).decode()),
+                )
+            }
+
+    def waiting(self, form_id: str) -> list[Mark]:
+        """Rows that name a file the server had not received, of the fortnight before the newest row.
+
+        Older ones will hardly come any more, and asking for them each time would cost; `pull --full`
+        asks for all.
+        """
+        with storage_problem(self.path):
+            return [
+                Mark(*row)
+                for row in self.base.execute(
+                    "SELECT row_id, root_id, mark FROM rows WHERE form_id = :form AND waiting "
+                    "AND NOT withdrawn AND julianday(submitted_at) > "
+                    "(SELECT julianday(max(submitted_at)) - 14 FROM rows WHERE form_id = :form) "
+                    "ORDER BY row_id, root_id",
+                    {"form": form_id},
+                )
+            ]
 
     def withdraw_missing(self, form_id: str) -> int:
         """Make tombstones of the rows the ledger does not name; gives their number."""
@@ -316,15 +374,35 @@ class Mirror:
                 (form_id, int(withdrawn)),
             ).fetchone()[0]
 
-    def stored(self, form_id: str) -> Iterator[Stored]:
-        """Every submission of a form, tombstones too, by root id; a stream, not a list."""
+    def stored(
+        self, form_id: str, *, after: str = "", until: str | None = None
+    ) -> Iterator[Stored]:
+        """Every submission of a form, tombstones too, by root id; a stream, not a list.
+
+        `after` and `until` cut a range: from the root id `after` up to, without, `until`.
+        """
         with storage_problem(self.path):
             for root_id, validation, withdrawn, payload in self.base.execute(
                 "SELECT root_id, validation, withdrawn, payload FROM rows "
-                "WHERE form_id = ? ORDER BY root_id",
-                (form_id,),
+                f"WHERE form_id = ? AND root_id >= ? {'AND root_id < ? ' if until else ''}"
+                "ORDER BY root_id",
+                (form_id, after, until) if until else (form_id, after),
             ):
                 yield Stored(root_id, validation, bool(withdrawn), payload)
+
+    def ranges(self, form_id: str, rows: int) -> Iterator[tuple[str, str | None]]:
+        """Ranges for `stored` of so many rows each, in order; together they hold every row."""
+        after: str | None = ""
+        while after is not None:
+            with storage_problem(self.path):
+                found = self.base.execute(
+                    "SELECT root_id FROM rows WHERE form_id = ? AND root_id >= ? "
+                    "ORDER BY root_id LIMIT 1 OFFSET ?",
+                    (form_id, after, rows),
+                ).fetchone()
+            until = found[0] if found else None
+            yield after, until
+            after = until
 
     def history(self, form_id: str, root_id: str) -> tuple[bytes, ...]:
         """Earlier payloads of a submission, oldest first; the present one is not among them."""
@@ -354,55 +432,3 @@ class Known:
         uuid: nothing was edited (CONTRACT 2.8).
         """
         return self.uuid != row.uuid or (self.row_id == row.row_id and self.mark != row.mark)
-
-
-@contextmanager
-def storage_problem(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk say into a `Problem` with a remedy."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise Problem(sqlite_finding(path, error)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise Problem(disk_full(path)) from error
-        raise Problem.at(
-            str(path),
-            f"cannot be written ({error.strerror})",
-            "check that the folder exists and belongs to you",
-            code="not_writable",
-        ) from error
-
-
-def disk_full(path: Path) -> Finding:
-    return Finding(
-        "disk_full",
-        "error",
-        str(path),
-        "no space is left on the disk; what was complete is kept",
-        "free some space and run the same command again; it goes on where it stopped",
-    )
-
-
-def sqlite_finding(path: Path, error: sqlite3.Error) -> Finding:
-    """SQLite's result codes in words (https://www.sqlite.org/rescode.html)."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    match code & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return disk_full(path)
-        # A file-size limit or a quota shows as a failed write.
-        case sqlite3.SQLITE_IOERR:
-            return disk_full(path)
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            what = "is being written by another watphon"
-            remedy = "wait until it has finished and run the same command again"
-            return Finding("mirror_busy", "error", str(path), what, remedy)
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            what = "is damaged or is no mirror"
-            remedy = "move the file away and run watphon pull: everything is still on the server"
-            return Finding("mirror_broken", "error", str(path), what, remedy)
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            what = "cannot be opened for writing"
-            remedy = "check that the folder exists, has space and belongs to you"
-            return Finding("not_writable", "error", str(path), what, remedy)
-    return Finding("mirror_failed", "error", str(path), f"failed: {error}", "report this")

@@ -159,6 +159,9 @@ class Phone:
 
     def get(self, path: str) -> bytes:
         answer, _ = self.ask("GET", path, None, {})
+        if answer.status in (401, 403):
+            # A phone has a key or token of its own, not the office's WATPHON_TOKEN (037, 040, 048).
+            raise refused(self.shown(path), answer, "the server does not let this phone in")
         if answer.status != 200:
             raise explain(self.shown(path), "GET", answer)
         return answer.body
@@ -227,14 +230,16 @@ class Phone:
             self.sleep(wait)
 
 
-def refused(where: str, answer: Answer) -> ServerProblem:
-    """The server's refusal of an instance, in its words."""
+def refused(
+    where: str, answer: Answer, what: str = "the server refused the record"
+) -> ServerProblem:
+    """The server's refusal, of an instance or of the phone, in its words."""
     if answer.status not in REMEDIES:
         return explain(where, "POST", answer)
     code, remedy = REMEDIES[answer.status]
     words = server_words(answer)
-    what = f"the server refused the record ({answer.status}{': ' if words else ''}{words})"
-    return ServerProblem(Finding(code, "error", where, what, remedy))
+    said = f"{what} ({answer.status}{': ' if words else ''}{words})"
+    return ServerProblem(Finding(code, "error", where, said, remedy))
 
 
 def checked(content: bytes, promised: str, name: str) -> bytes:

@@ -2,25 +2,49 @@
 
 KoboToolbox tells no modification time, so each pull ends with a sweep over the light line of every
 row. It finds edits, reviews, deletions and rows that arrived out of order, and it is the proof: only
-when the server's count and set of rows equal the mirror's does the result say `complete`. Stopped at
-any moment, the next pull ends in the same mirror.
+when the server's count and set of rows equal the mirror's does the result say `complete`. A server
+that stamps its state (ODK Central) is asked for the stamp first; as long as it is the one of the last
+complete pull there is nothing to sweep. Stopped at any moment, the next pull ends in the same mirror.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from forms.model import Form
 from forms.problems import ServerProblem
 from forms.programme import Programme
-from sync.backend import Backend, Deployed, Progress, PullResult, quiet
-from sync.mirror import Mirror
+from sync.backend import Backend, Deployed, Mark, Progress, PullResult, Source, quiet
+from sync.journal import keep_log, last_logged
+from sync.mirror import Mirror, Saved
 
-__all__ = ["pull", "pull_form"]
+__all__ = ["USUAL", "WITH_FILE", "Wanted", "pull", "pull_form", "source_of", "verdict"]
 
 ROUNDS = 4
 """Sweeps to attempt while rows are edited or deleted under our eyes."""
 
 BATCH = 1000
+WITH_FILE = frozenset({"image", "audio", "video", "file", "audit", "background-audio"})
+"""XLSForm types whose answer is the name of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How much of the server is read.
+
+    `full`: every row again, whatever its mark says. `since`: only rows submitted or changed since
+    that moment (ISO 8601, UTC), without a sweep. `sweep`: whether to look for edits and deletions;
+    without it a pull is quick, and only counts.
+    """
+
+    full: bool = False
+    since: str = ""
+    sweep: bool = True
+
+
+USUAL = Wanted()
+"""Everything that is new, then the proof."""
 
 
 def pull(
@@ -29,6 +53,7 @@ def pull(
     mirror: Mirror,
     progress: Progress = quiet,
     forms: Iterable[str] | None = None,
+    wanted: Wanted = USUAL,
 ) -> list[PullResult]:
     """Bring the mirror up to date with the server, form by form (`forms`: only these).
 
@@ -37,8 +62,8 @@ def pull(
     what was complete by then is kept.
     """
     known = backend.find(programme.id)
-    wanted = [form_id for form_id in programme.forms if forms is None or form_id in set(forms)]
-    if wanted and not any(is_there(known, form_id) for form_id in wanted):
+    named = [form_id for form_id in programme.forms if forms is None or form_id in set(forms)]
+    if named and not any(is_there(known, form_id) for form_id in named):
         raise ServerProblem.at(
             backend.url,
             f"has none of the forms of {programme.id} for this account",
@@ -46,11 +71,24 @@ def pull(
             code="not_published",
         )
     return [
-        pull_form(form_id, known[form_id].uid, backend, mirror, progress)
+        pull_form(
+            form_id,
+            source_of(known[form_id], programme.form(form_id)),
+            backend,
+            mirror,
+            progress,
+            wanted,
+        )
         if is_there(known, form_id)
         else absent(form_id, mirror)
-        for form_id in wanted
+        for form_id in named
     ]
+
+
+def source_of(there: Deployed, form: Form) -> Source:
+    """Where a form's rows come from."""
+    files = frozenset(q.path for q in form.questions if q.type in WITH_FILE)
+    return Source(there.uid, files, there.whole)
 
 
 def is_there(known: Mapping[str, Deployed], form_id: str) -> bool:
@@ -64,59 +102,116 @@ def absent(form_id: str, mirror: Mirror) -> PullResult:
 
 
 def pull_form(
-    form_id: str, uid: str, backend: Backend, mirror: Mirror, progress: Progress = quiet
+    form_id: str,
+    source: Source,
+    backend: Backend,
+    mirror: Mirror,
+    progress: Progress = quiet,
+    wanted: Wanted = USUAL,
 ) -> PullResult:
     """Bring one form up to date and prove it.
 
     `progress` is called between any two steps; an exception it raises leaves a mirror from which
     the next pull goes on.
     """
-    new = changed = withdrawn = done = 0
-    for page in backend.pages(uid, mirror.bind(form_id, uid)):
-        progress(form_id, done, done + len(page.rows) + page.left)
-        saved = mirror.save(form_id, page.rows, cursor=page.cursor)
-        new, changed, done = new + saved.new, changed + saved.changed, done + len(page.rows)
-        progress(form_id, done, done + page.left)
+    cursor = mirror.bind(form_id, source.uid)
+    if wanted.since:
+        return recent(form_id, source, backend, mirror, progress, wanted.since)
+    # Read before the rows: what changes after it shows in the next one.
+    stamp = backend.stamp(source)
+    before, counted = mirror.stamped(form_id)
+    if stamp and stamp == before and not wanted.full and not mirror.waiting(form_id):
+        return PullResult(form_id, 0, 0, 0, counted, mirror.count(form_id))
+    tally = Tally()
+    for page in backend.pages(source, "" if wanted.full else cursor):
+        progress(form_id, tally.rows, tally.rows + len(page.rows) + page.left)
+        saved = mirror.save(form_id, page.rows, cursor=page.cursor, afresh=wanted.full)
+        tally.add(saved, len(page.rows))
+        progress(form_id, tally.rows, tally.rows + page.left)
+    if not wanted.sweep and not stamp:
+        return quick(form_id, source, backend, mirror, tally)
+    result = settled(form_id, source, backend, mirror, progress, tally)
+    if result.complete:
+        if stamp:
+            mirror.set_stamp(form_id, stamp, result.server_count)
+        if tally.changed or tally.withdrawn:
+            since = last_logged(mirror, form_id)
+            keep_log(mirror, form_id, backend.log(source.uid, since, tally.touched))
+    return result
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pull has brought so far."""
+
+    rows: int = 0
+    new: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    touched: list[Mark] = field(default_factory=list)
+
+    def add(self, saved: Saved, rows: int) -> None:
+        self.rows += rows
+        self.new += saved.new
+        self.changed += saved.changed
+
+
+def settled(
+    form_id: str,
+    source: Source,
+    backend: Backend,
+    mirror: Mirror,
+    progress: Progress,
+    tally: Tally,
+) -> PullResult:
+    """Sweep until mirror and server agree, or say in what they do not."""
     differs: tuple[str, ...] = ()
     server_count = phantoms = 0
     for _ in range(ROUNDS):
-        rows, submissions, last = sweep(form_id, uid, backend, mirror, progress)
-        withdrawn += mirror.withdraw_missing(form_id)
-        progress(form_id, done, done)
-        wanted = mirror.unsettled(form_id)
-        for at in range(0, len(wanted), BATCH):
-            found = backend.rows(uid, wanted[at : at + BATCH])
-            progress(form_id, at, len(wanted))
-            saved = mirror.save(form_id, found, settle=True)
-            new, changed = new + saved.new, changed + saved.changed
-        open_rows = len(mirror.unsettled(form_id)) if wanted else 0
-        server_count, phantoms = backend.count(uid, last), rows - submissions
+        rows, submissions, last = sweep(form_id, source, backend, mirror, progress)
+        if source.whole:
+            tally.withdrawn += mirror.withdraw_missing(form_id)
+        progress(form_id, tally.rows, tally.rows)
+        marks = mirror.unsettled(form_id)
+        tally.touched += marks
+        for at in range(0, len(marks), BATCH):
+            found = backend.rows(source, marks[at : at + BATCH])
+            progress(form_id, at, len(marks))
+            tally.add(mirror.save(form_id, found, settle=True), 0)
+        open_rows = len(mirror.unsettled(form_id)) if marks else 0
+        server_count, phantoms = backend.count(source, last), rows - submissions
         differs = tuple(
             difference(server_count, rows, submissions, mirror.count(form_id), open_rows)
         )
-        if not differs:
+        if not source.whole:
+            differs = ("this account may see only some of the rows; nothing was withdrawn",)
+        if not differs or not source.whole:
             break
+    if marks := mirror.waiting(form_id):
+        # A photo that came after its row moves no mark on KoboToolbox (057, 058).
+        mirror.save(form_id, backend.rows(source, marks), settle=True, afresh=True)
     return PullResult(
         form_id=form_id,
-        new=new,
-        changed=changed,
-        withdrawn=withdrawn,
+        new=tally.new,
+        changed=tally.changed,
+        withdrawn=tally.withdrawn,
         server_count=server_count,
         local_count=mirror.count(form_id),
         phantoms=phantoms,
+        waiting=len(mirror.waiting(form_id)),
         differs=differs,
     )
 
 
 def sweep(
-    form_id: str, uid: str, backend: Backend, mirror: Mirror, progress: Progress
-) -> tuple[int, int, int]:
-    """Note the light line of every row; gives rows, submissions and the last row id."""
+    form_id: str, source: Source, backend: Backend, mirror: Mirror, progress: Progress
+) -> tuple[int, int, str]:
+    """Note the light line of every row; gives rows, submissions and where the ledger ends."""
     mirror.begin_ledger()
-    seen = last = 0
-    for part in backend.ledger(uid):
+    seen, last = 0, ""
+    for part in backend.ledger(source):
         mirror.add_to_ledger(part.marks)
-        seen, last = seen + len(part.marks), part.marks[-1].row_id
+        seen, last = seen + len(part.marks), part.last
         progress(form_id, seen, seen + part.left)
     rows, submissions = mirror.end_ledger()
     return rows, submissions, last
@@ -132,3 +227,56 @@ def difference(
         yield f"{open_rows} rows changed while they were fetched"
     if local != submissions:
         yield f"the server has {submissions} submissions, the mirror {local}"
+
+
+# ── without the proof ────────────────────────────────────────────────────────────────────────────
+
+
+def recent(
+    form_id: str,
+    source: Source,
+    backend: Backend,
+    mirror: Mirror,
+    progress: Progress,
+    moment: str,
+) -> PullResult:
+    """Rows since a moment; the cursor stays where it is, so the next pull misses nothing."""
+    tally = Tally()
+    for page in backend.since(source, moment):
+        tally.add(mirror.save(form_id, page.rows), len(page.rows))
+        progress(form_id, tally.rows, tally.rows + page.left)
+    return quick(form_id, source, backend, mirror, tally)
+
+
+def quick(
+    form_id: str, source: Source, backend: Backend, mirror: Mirror, tally: Tally
+) -> PullResult:
+    """Counts alone: they can disprove completeness, not prove it."""
+    server_count, local = backend.count(source, ""), mirror.count(form_id)
+    return PullResult(
+        form_id=form_id,
+        new=tally.new,
+        changed=tally.changed,
+        withdrawn=0,
+        server_count=server_count,
+        local_count=local,
+        differs=(f"the server counts {server_count} rows, the mirror {local}",)
+        if server_count != local
+        else (),
+        proven=False,
+    )
+
+
+def verdict(result: PullResult) -> str:
+    """One form's line: what came, and whether what lies here is what lies there."""
+    came = f"new {result.new:,}, changed {result.changed:,}, withdrawn {result.withdrawn:,}"
+    counts = f"server {result.server_count:>7,} = local {result.local_count:>7,}  {came}"
+    if result.differs:
+        return f"{came}: NOT complete: {'; '.join(result.differs)}"
+    extra = []
+    if result.phantoms:
+        extra.append(f"{result.phantoms:,} second rows of a submission counted once")
+    if result.waiting:
+        extra.append(f"{result.waiting:,} wait for a file the phone has not sent yet")
+    said = "complete" if result.proven else "counts agree (edits and deletions not looked for)"
+    return f"{counts}: {'; '.join([said, *extra])}"
