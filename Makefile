@@ -28,6 +28,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/demo.py
 	$(BIN)/python bench/pull.py
 	$(BIN)/python bench/submissions.py
+	$(BIN)/python bench/tables.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

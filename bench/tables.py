@@ -3,10 +3,9 @@
     python bench/tables.py [ROWS]
 
 Fills a mirror in a temporary folder with ROWS registration forms (1,000,000 unless told) of about
-2 kB each, as a server gives them, under random root ids, and writes the tables in a process of its
-own, so that its memory can be told. Beside it stand the limit (all payloads read in the same order and
-not looked at) and pandas.json_normalize with to_parquet on 50,000 of the rows, since that holds all
-its rows at once.
+2 kB each, as a server gives them, under random root ids, and writes the tables. Beside it stand the
+limit (all payloads read in the same order and not looked at) and pandas.json_normalize with
+to_parquet on 50,000 of the rows, since that holds all its rows at once.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any
 
 import orjson
 import pandas as pd
+import psutil
 
 from forms.instance import to_kobo
 from forms.model import Attachment, Form, Question, Record, Submission
@@ -119,13 +119,16 @@ def fill(path: Path, count: int) -> None:
             mirror.save(FORM, batch)
 
 
-def measure(path: Path) -> None:
+def measure(path: Path, count: int) -> None:
     programme = load(shipped())
     with Mirror(path) as mirror:
-        began, cpu = time.perf_counter(), used()
-        sizes = [len(stored.payload) for stored in mirror.stored(FORM)]
-        count, size = len(sizes), sum(sizes)
+        (size,) = mirror.base.execute("SELECT sum(length(payload)) FROM rows").fetchone()
         print(f"{count:,} rows of {size / count:,.0f} bytes: {size / 1e6:,.0f} MB")
+        helpers: list[float] = []
+
+        def progress(what: str, done: int, total: int) -> None:
+            if done == total:
+                helpers.extend(peak_of(child.pid) for child in psutil.Process().children())
 
         def line(what: str, done: int) -> None:
             wall, busy = time.perf_counter() - began, used() - cpu
@@ -134,23 +137,36 @@ def measure(path: Path) -> None:
                 f"{done * size / count / wall / 1e6:>6.0f} MB/s {busy / done * 1e6:>5.0f} µs CPU a row"
             )
 
-        line("limit: payloads read, not parsed", count)
-        del sizes
-        before, began, cpu = peak(), time.perf_counter(), used()
-        write_tables(programme, mirror, path.parent / "tables")
+        before, began, cpu = peak_of("self"), time.perf_counter(), used()
+        write_tables(programme, mirror, path.parent / "tables", progress)
         line("typed tables", count)
-        helpers = peak(resource.RUSAGE_CHILDREN)
-        print(
-            f"  peak memory {peak():.0f} MB ({before:.0f} MB before), each helper {helpers:.0f} MB"
-        )
+        print(f"  peak memory {peak():.0f} MB ({before:.0f} MB before)", end="")
+        print(", helpers", ", ".join(f"{megabytes:.0f} MB" for megabytes in helpers) or "none")
+        began, cpu = time.perf_counter(), used()
+        read = sum(len(stored.payload) for stored in mirror.stored(FORM))
+        line("limit: payloads read, not parsed", count)
+        assert read == size
         began, cpu = time.perf_counter(), used()
         done = peer(mirror, path.parent)
         line("pandas json_normalize, to_parquet", done)
         print(f"  peak memory {peak():.0f} MB, for {done:,} rows")
 
 
-def peak(who: int = resource.RUSAGE_SELF) -> float:
-    return resource.getrusage(who).ru_maxrss / 1024
+def peak() -> float:
+    """The most memory this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_of(process: int | str) -> float:
+    """The same of another one that runs; 0 where the system does not tell.
+
+    What getrusage says of ended ones begins with what their parent had when it started them.
+    """
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        return 0.0
+    told = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
+    return int(told["VmHWM"].split()[0]) / 1024
 
 
 def used() -> float:
@@ -162,12 +178,14 @@ def used() -> float:
 def main(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="watphon-bench-") as folder:
         mirror = Path(folder) / "mirror.sqlite3"
-        fill(mirror, count)
-        subprocess.run([sys.executable, __file__, "measure", str(mirror)], cwd=ROOT, check=True)
+        # In a process of its own: what filling needs is not what the tables need.
+        command = [sys.executable, __file__, "fill", str(mirror), str(count)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        measure(mirror, count)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["measure"]:
-        measure(Path(sys.argv[2]))
+    if sys.argv[1:2] == ["fill"]:
+        fill(Path(sys.argv[2]), int(sys.argv[3]))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

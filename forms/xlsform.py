@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import load_workbook
-from pyxform.errors import PyXFormError
-from pyxform.xls2json_backends import xlsx_to_dict
-from pyxform.xls2xform import convert
 
 from forms.model import Choice, Form, Question
 from forms.problems import Problem, ProgrammeProblem
@@ -255,6 +252,11 @@ def to_xform(workbook: bytes, *, form_id: str, version: str) -> tuple[str, list[
 
     Raises `Problem` with pyxform's own words, which name sheet, row and column.
     """
+    # pyxform takes an eighth of a second to load, and most commands need none of it.
+    from pyxform.errors import PyXFormError
+    from pyxform.xls2json_backends import xlsx_to_dict
+    from pyxform.xls2xform import convert
+
     refuse_bomb(workbook, form_id)
     try:
         sheets = xlsx_to_dict(io.BytesIO(workbook))

@@ -62,7 +62,8 @@ async def me(request: Request) -> Response:
             "is_superuser": visitor.may_manage,
             "server_time": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "projects_url": f"{base_url(request)}/{visitor.name}",
-            "extra_details": {},
+            # Ours alone: the data API has an ETag over a form's whole state.
+            "extra_details": {"watphon": {"etag": "form state"}},
         }
     )
 

@@ -21,7 +21,7 @@ from server.house import base_url, house_of
 from server.kobo_assets import page_links, whole
 from server.query import Filter, read_fields, read_query, read_sort
 from server.rows import Light, chosen, joined, light, parsed, spliced
-from server.schema import assets, clock, documents, submissions
+from server.schema import assets, changes, clock, documents, submissions
 from server.signin import Memory
 from server.store import plain
 
@@ -57,17 +57,27 @@ async def data(request: Request) -> Response:
     page = Page(order, rising, start, limit, fields, base_url(request))
     uid = request.path_params["uid"]
 
-    def read() -> tuple[int, bytes]:
+    def read() -> tuple[int, bytes, str]:
         with house.store.read() as connection:
             found = deployed_asset(connection, uid)
+            tag = state(connection, found.id)
             if wanted.predicate:
-                return looked_into(connection, found, wanted, page)
-            return from_columns(connection, found, wanted, page, house.remaining)
+                return *looked_into(connection, found, wanted, page), tag
+            return *from_columns(connection, found, wanted, page, house.remaining), tag
 
-    total, rows = await asyncio.to_thread(read)
+    total, rows, tag = await asyncio.to_thread(read)
     links = orjson.dumps(page_links(request, total, start, limit))
     body = b"".join((links[:-1], b',"results":[', rows, b"]}"))
-    return Response(body, media_type="application/json")
+    return Response(body, media_type="application/json", headers={"ETag": tag})
+
+
+def state(connection: Connection, asset_id: int) -> str:
+    """An ETag over all that ever happened to a form's submissions: equal while nothing does.
+
+    Weak, for it stands for what the rows say, whatever part of them was asked for.
+    """
+    query = select(func.max(changes.c.at)).where(changes.c.asset_id == asset_id)
+    return f'W/"{connection.execute(query).scalar_one() or "empty"}"'
 
 
 def from_columns(

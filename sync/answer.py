@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+import msgspec
 import orjson
 import requests
 import urllib3
 
 from forms.problems import Finding, ServerProblem
 
-__all__ = ["Answer", "Broken", "explain", "never_sent", "read_json", "retry_after", "server_words"]
+__all__ = [
+    "Answer",
+    "Broken",
+    "decoded",
+    "explain",
+    "json_body",
+    "never_sent",
+    "read_json",
+    "retry_after",
+    "server_words",
+]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +59,8 @@ class Broken(Exception):
     """The answer arrived but is not whole: worth another attempt where attempts are safe."""
 
 
-def read_json(answer: Answer) -> Any:
-    """Parse a JSON body after looking at what the server says it is."""
-    if not answer.body:
-        return None
+def json_body(answer: Answer) -> bytes:
+    """A body that the server says is JSON; a `ServerProblem` when it is something else."""
     if not answer.is_json:
         raise ServerProblem.at(
             answer.url,
@@ -57,10 +68,35 @@ def read_json(answer: Answer) -> Any:
             "check the address: it must be the KoboToolbox API host (…kf…), not a web page",
             code="not_json",
         )
+    return answer.body
+
+
+def read_json(answer: Answer) -> Any:
+    """Parse a JSON body after looking at what the server says it is; None when there is none."""
+    if not answer.body:
+        return None
     try:
-        return orjson.loads(answer.body)
+        return orjson.loads(json_body(answer))
     except orjson.JSONDecodeError as error:
         raise Broken(f"the answer is not whole JSON ({error.msg})") from error
+
+
+def decoded(answer: Answer, decode: Callable[[bytes], T]) -> T:
+    """A JSON body through a typed decoder of msgspec.
+
+    Cut short it is `Broken`; whole but not of the expected shape, a `ServerProblem`.
+    """
+    try:
+        return decode(json_body(answer))
+    except msgspec.ValidationError as error:
+        raise ServerProblem.at(
+            answer.url,
+            f"answered something else than rows ({error})",
+            "check that the address is a KoboToolbox API (v2)",
+            code="not_rows",
+        ) from error
+    except msgspec.DecodeError as error:
+        raise Broken(f"the answer is not whole JSON ({error})") from error
 
 
 def retry_after(value: str) -> float:

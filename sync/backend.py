@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from forms.model import Attachment
 
@@ -170,7 +170,7 @@ class Source:
 class Row:
     """One submission as the server has it now.
 
-    `row_id` orders rows on the server (0 where it has no such number); `mark` changes whenever
+    `row_id` orders rows as the server hands them out; `mark` changes whenever
     anything about the row does; `payload` is the row as KoboToolbox's data API gives it.
     """
 
@@ -197,9 +197,11 @@ class Page:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The light line of one row: enough to see that it is there and whether it changed."""
+class Mark(NamedTuple):
+    """The light line of one row: enough to see that it is there and whether it changed.
+
+    A tuple, because a sweep makes one for every row there is.
+    """
 
     row_id: int
     root_id: str
@@ -208,7 +210,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """One page of light lines, how many rows the server says follow it, and where it ends.
+    """One page of light lines by rising row id, how many rows follow it, and where it ends.
 
     `last` is what `Backend.count` takes: rows that arrive after it are not counted.
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -84,7 +85,13 @@ def mark_of(row: Mapping[str, Any]) -> str:
 
 def light_mark(row: Mapping[str, Any]) -> Mark:
     """The light line of a row."""
-    return Mark(0, root_of(row["__id"]), mark_of(row))
+    return Mark(order_of(row), root_of(row["__id"]), mark_of(row))
+
+
+def order_of(row: Mapping[str, Any]) -> int:
+    """What orders records, which have no number: the submission date in milliseconds."""
+    moment = datetime.fromisoformat(row["__system"]["submissionDate"].replace("Z", "+00:00"))
+    return round(moment.timestamp() * 1000)
 
 
 def row_of(
@@ -127,7 +134,7 @@ def row_of(
     }
     return Row(
         root_id=root_of(row["__id"]),
-        row_id=0,
+        row_id=order_of(row),
         uuid=instance_id,
         mark=mark_of(row),
         submitted_at=system["submissionDate"],

@@ -5,9 +5,12 @@ Those that look at submissions and write back are in `sync.commands_rows`, joine
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +20,7 @@ from forms import simulate as simulator
 from forms.console import Advance, err, out, stage
 from forms.instance import to_xml
 from forms.place import DataOption, FolderOption, Place, place_of
-from forms.problems import Problem, ServerProblem, UsageProblem
+from forms.problems import Finding, Problem, ServerProblem, UsageProblem
 from forms.programme import Programme
 from forms.values import parse_day
 from sync import commands_rows
@@ -188,13 +191,26 @@ def pull_data(
             out.print(f"  {result.form_id:<18} {verdict(result)}", markup=False)
         if attachments != "none":
             bring_files(programme, backend, mirror, place, results, everything=attachments == "all")
-        from sync.tables import write_tables  # pyarrow takes a third of a second to load
-
-        with stage("tables") as progress:
-            summary = write_tables(programme, mirror, place.tables, progress)
-    for finding in summary.findings:
+        findings = bring_tables(programme, mirror, place)
+    for finding in findings:
         out.print(f"  {finding.severity}: {finding}", markup=False)
     return results
+
+
+def bring_tables(programme: Programme, mirror: Mirror, place: Place) -> tuple[Finding, ...]:
+    """Make the tables anew when rows or programme files changed; gives what was found making them."""
+    digest = hashlib.sha256(f"{version('watphon')} {mirror.states()}".encode())
+    for name, path in programme.files().items():
+        digest.update(f"\n{name} ".encode() + hashlib.sha256(path.read_bytes()).digest())
+    made_of, told = digest.hexdigest(), place.tables / "tables.json"
+    if mirror.made_of(str(place.tables.resolve())) == made_of and told.is_file():
+        return tuple(Finding(**entry) for entry in json.loads(told.read_text("utf-8"))["findings"])
+    from sync.tables import write_tables  # pyarrow takes a third of a second to load
+
+    with stage("tables") as progress:
+        summary = write_tables(programme, mirror, place.tables, progress)
+    mirror.note_made(str(place.tables.resolve()), made_of)
+    return summary.findings
 
 
 def bring_files(

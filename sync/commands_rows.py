@@ -275,23 +275,24 @@ def fetch_form(
     from sync.open_tables import write_open_tables  # pyarrow takes a third of a second to load
 
     backend.check()
+    name = uid.rpartition("/")[2]
     form = read_xform(backend.xform(uid), where=f"{backend.url} {uid}")
     there = backend.deployed(uid)
     with Mirror(folder / "mirror.sqlite3") as mirror:
         with stage("fetch") as progress:
             result = pull_form(
-                uid, source_of(there, form), backend, mirror, progress, Wanted(full=full)
+                name, source_of(there, form), backend, mirror, progress, Wanted(full=full)
             )
         out.print(f"  {form.title or uid}: {verdict(result)}", markup=False)
         if files:
             with stage("files") as progress:
-                done = fetch_files(uid, backend, mirror, folder / "attachments", progress)
+                done = fetch_files(name, backend, mirror, folder / "attachments", progress)
             out.print(f"  {done.files:,} files, {done.size / 1e6:,.1f} MB", markup=False)
             for finding in done.findings:
                 out.print(f"  {finding.severity}: {finding}", markup=False)
         with stage("tables") as progress:
             tables = write_open_tables(
-                form, mirror, uid, folder, progress, zone=zone, files=folder / "attachments"
+                form, mirror, name, folder, progress, zone=zone, files=folder / "attachments"
             )
     for table, rows in tables.rows.items():
         out.print(f"  {table:<30} {rows:>9,} rows", markup=False)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from forms.problems import ServerProblem
+from sync.answer import decoded
 from sync.backend import Happened, Ledger, Mark, Page, Row, Source, Status
 from sync.kobo_account import marker, path_of, read_marker
 from sync.kobo_publish import Publishing
-from sync.kobo_rows import mark_of, root_of, row_of
+from sync.kobo_rows import Files, mark_of, read_lines, read_page, root_of, row_of
 from sync.phone import Phone
 
 __all__ = ["Kobo", "mark_of", "marker", "read_marker", "root_of", "row_of"]
@@ -27,6 +28,8 @@ REFETCH = 200
 """Ids per refetch: they travel in the URL, and 8 kB of URL is what proxies let through."""
 
 LIGHT = ["_id", "_uuid", "_validation_status", "_date_modified"]
+T = TypeVar("T")
+Line = TypeVar("Line", Row, Mark)
 LABELS: Mapping[str, Status] = {
     "Approved": "approved",
     "Not Approved": "not_approved",
@@ -48,8 +51,7 @@ class Kobo(Publishing):
 
     def pages(self, source: Source, cursor: str = "") -> Iterator[Page]:
         """New rows by keyset on `_id`. A server that repeats a page gets a `ServerProblem`."""
-        for results, left, last in self.keyset(source.uid, {}, None, int(cursor or 0)):
-            yield Page(tuple(row_of(row, source.files) for row in results), str(last), left)
+        yield from self.full(source, {}, int(cursor or 0))
 
     def since(self, source: Source, moment: str) -> Iterator[Page]:
         """Rows submitted since, and those changed since where `_date_modified` is there.
@@ -57,48 +59,74 @@ class Kobo(Publishing):
         Both are compared as text; a zone behind the moment would shift the boundary (096).
         """
         for field in ("_submission_time", "_date_modified"):
-            query = {field: {"$gte": moment.removesuffix("Z")}}
-            for results, left, last in self.keyset(source.uid, query, None):
-                yield Page(tuple(row_of(row, source.files) for row in results), str(last), left)
+            yield from self.full(source, {field: {"$gte": moment.removesuffix("Z")}})
+
+    def full(self, source: Source, query: Mapping[str, object], last: int = 0) -> Iterator[Page]:
+        """Whole rows beyond `last`."""
+        files = Files(source.files)
+        for rows, left in self.keyset(
+            source.uid, query, None, last, lambda body: read_page(body, files)
+        ):
+            yield Page(rows, str(rows[-1].row_id), left)
 
     def ledger(self, source: Source) -> Iterator[Ledger]:
         """The light line of every row (272): an edit changes `_uuid`, a deletion leaves a gap."""
-        for results, left, last in self.keyset(source.uid, {}, LIGHT):
-            marks = tuple(Mark(int(row["_id"]), root_of(row), mark_of(row)) for row in results)
-            yield Ledger(marks, left, str(last))
+        for marks, left in self.keyset(source.uid, {}, LIGHT, 0, read_lines):
+            yield Ledger(marks, left, str(marks[-1].row_id))
 
     def rows(self, source: Source, marks: Sequence[Mark]) -> tuple[Row, ...]:
         """Rows by id, in batches that fit a URL; those that are gone are left out."""
         found: list[Row] = []
+        files = Files(source.files)
         for at in range(0, len(marks), REFETCH):
             batch = [mark.row_id for mark in marks[at : at + REFETCH]]
-            listed = self.data(source.uid, {"_id": {"$in": batch}}, None, len(batch))
-            found.extend(row_of(row, source.files) for row in listed["results"])
+            query = {"_id": {"$in": batch}}
+            _, rows = self.data(
+                source.uid, query, None, len(batch), lambda body: read_page(body, files)
+            )
+            found.extend(rows)
         return tuple(found)
 
     def count(self, source: Source, last: str = "") -> int:
         """The server's own count of rows up to `_id` `last`."""
         query = {"_id": {"$lte": int(last)}} if last else {}
-        return int(self.data(source.uid, query, ["_id"], 1)["count"])
+        return self.data(source.uid, query, ["_id"], 1, read_lines)[0]
 
     def stamp(self, source: Source) -> str:
-        """KoboToolbox has none."""
-        return ""
+        """The embedded server's ETag over everything that ever happened to the form; `""` elsewhere.
+
+        Asked of nobody else: KoboToolbox would read a row to answer.
+        """
+        if not self.stamps():
+            return ""
+        return self.connection.request(
+            "HEAD",
+            f"/api/v2/assets/{source.uid}/data/",
+            params={"limit": "1", "fields": '["_id"]'},
+            read=lambda answer: answer.headers.get("ETag", ""),
+        )
 
     def keyset(
-        self, uid: str, query: Mapping[str, object], fields: list[str] | None, last: int = 0
-    ) -> Iterator[tuple[list[dict[str, Any]], int, int]]:
-        """Pages of raw rows beyond `last`: rows, how many the server says are left, the last id."""
+        self,
+        uid: str,
+        query: Mapping[str, object],
+        fields: list[str] | None,
+        last: int,
+        decode: Callable[[bytes], tuple[int, tuple[Line, ...]]],
+    ) -> Iterator[tuple[tuple[Line, ...], int]]:
+        """Pages of rows beyond `last`, and how many the server says are left."""
         with ThreadPoolExecutor(1) as ahead:
 
-            def fetch() -> Future[dict[str, Any]]:
+            def fetch() -> Future[tuple[int, tuple[Line, ...]]]:
                 asked = {"_id": {"$gt": last}, **query}
-                return ahead.submit(self.data, uid, asked, fields, self.page)
+                return ahead.submit(self.data, uid, asked, fields, self.page, decode)
 
             coming = fetch()
-            while results := (listed := coming.result())["results"]:
-                left = int(listed["count"]) - len(results)
-                ids = [int(row["_id"]) for row in results]
+            while True:
+                count, rows = coming.result()
+                if not rows:
+                    return
+                ids = [row.row_id for row in rows]
                 if ids[0] <= last or ids != sorted(set(ids)):
                     raise ServerProblem.at(
                         f"{self.url}/api/v2/assets/{uid}/data/",
@@ -106,17 +134,23 @@ class Kobo(Publishing):
                         "report this to whoever runs the server; nothing wrong was stored",
                         code="page_repeats",
                     )
-                last = ids[-1]
+                last, left = ids[-1], count - len(rows)
                 # The server makes the next page while the mirror takes in this one.
                 if left > 0:
                     coming = fetch()
-                yield results, left, last
+                yield rows, left
                 if left <= 0:
                     return
 
     def data(
-        self, uid: str, query: Mapping[str, object], fields: list[str] | None, limit: int
-    ) -> dict[str, Any]:
+        self,
+        uid: str,
+        query: Mapping[str, object],
+        fields: list[str] | None,
+        limit: int,
+        decode: Callable[[bytes], T],
+    ) -> T:
+        """One page of the data API through a decoder."""
         params = {
             "query": orjson.dumps(query).decode(),
             # The order is otherwise whatever the database gives (CONTRACT 2.7).
@@ -125,7 +159,12 @@ class Kobo(Publishing):
         }
         if fields:
             params["fields"] = orjson.dumps(fields).decode()
-        return self.connection.json("GET", f"/api/v2/assets/{uid}/data/", params=params)
+        return self.connection.request(
+            "GET",
+            f"/api/v2/assets/{uid}/data/",
+            params=params,
+            read=lambda answer: decoded(answer, decode),
+        )
 
     def log(self, uid: str, since: str, marks: Sequence[Mark] = ()) -> Iterator[Happened]:
         """The project's history (266-268); empty for accounts that may not see it (269, 270)."""

@@ -57,6 +57,7 @@ class Account:
         self.page = page
         self.sleep = sleep
         self._phones: Connection | None = None
+        self._stamps: bool | None = None
 
     def check(self) -> str:
         """The account's name; without a valid token the asset list is empty, not refused (003)."""
@@ -72,6 +73,12 @@ class Account:
                 code="wrong_token",
             )
         return me
+
+    def stamps(self) -> bool:
+        """Whether the server stamps the state of a form's rows: the embedded one says so of itself."""
+        if self._stamps is None:
+            self._stamps = "watphon" in (self.me().get("extra_details") or {})
+        return self._stamps
 
     def asset(self, uid: str) -> Mapping[str, Any]:
         return self.connection.json("GET", f"/api/v2/assets/{uid}/")

@@ -26,25 +26,6 @@ from sync.storage import storage_problem
 
 __all__ = ["Mirror", "Saved", "Stored", "utc_now"]
 
-LEDGER = """
-DROP TABLE IF EXISTS temp.ledger;
-CREATE TEMP TABLE ledger (
-    root_id TEXT NOT NULL, row_id INTEGER NOT NULL, mark TEXT NOT NULL,
-    PRIMARY KEY (root_id, row_id)
-) WITHOUT ROWID;
-"""
-WINNERS = """
-WITH winners AS (SELECT root_id, max(row_id) AS row_id, mark FROM temp.ledger GROUP BY root_id)
-SELECT winners.row_id, winners.root_id, winners.mark FROM winners
-LEFT JOIN rows ON rows.form_id = ? AND rows.root_id = winners.root_id
-WHERE rows.root_id IS NULL OR rows.withdrawn
-   OR rows.row_id <> winners.row_id OR rows.mark <> winners.mark
-ORDER BY winners.row_id, winners.root_id
-"""
-GONE = """
-rows.form_id = ? AND NOT rows.withdrawn
-AND NOT EXISTS (SELECT 1 FROM temp.ledger WHERE ledger.root_id = rows.root_id)
-"""
 CHAIN = """
 INSERT INTO versions
 SELECT form_id, root_id,
@@ -61,6 +42,7 @@ ON CONFLICT (form_id, root_id) DO UPDATE SET
     submitted_at = excluded.submitted_at, validation = excluded.validation,
     payload = excluded.payload, waiting = excluded.waiting, withdrawn = 0
 """
+PUT_NEW = PUT.partition("ON CONFLICT")[0] + "ON CONFLICT DO NOTHING"
 LIST_FILE = """
 INSERT INTO attachments (form_id, root_id, name, question, address, media_type, listed)
 VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -114,8 +96,8 @@ class Mirror:
                 raise
 
     def prepare(self) -> None:
-        # Rows are 2 kB: a page of 8 kB holds some, and a checkpoint each 16 MB saves flushes.
-        self.base.execute("PRAGMA page_size = 8192")
+        # Rows are 2 kB: a page of 32 kB wastes little of itself; a checkpoint each 64 MB.
+        self.base.execute("PRAGMA page_size = 32768")
         self.base.execute("PRAGMA journal_mode = WAL")
         self.base.execute("PRAGMA wal_autocheckpoint = 2000")
         self.base.execute("PRAGMA cache_size = -32000")
@@ -199,6 +181,23 @@ class Mirror:
                 (stamp, counted, form_id),
             )
 
+    def states(self) -> str:
+        """A word that changes whenever rows of any form do."""
+        with storage_problem(self.path):
+            found = self.base.execute("SELECT form_id, state FROM forms ORDER BY form_id")
+            return " ".join(f"{form_id}:{state}" for form_id, state in found)
+
+    def made_of(self, what: str) -> str:
+        """What something outside (the tables) was last made of; `""` when it never was."""
+        with storage_problem(self.path):
+            found = self.base.execute("SELECT of FROM made WHERE what = ?", (what,)).fetchone()
+        return found[0] if found else ""
+
+    def note_made(self, what: str, of: str) -> None:
+        """Note what something was made of, once it is there."""
+        with self.transaction():
+            self.base.execute("INSERT OR REPLACE INTO made VALUES (?, ?)", (what, of))
+
     def form_ids(self) -> tuple[str, ...]:
         """Forms that were pulled at least once."""
         with storage_problem(self.path):
@@ -224,6 +223,9 @@ class Mirror:
         when its mark says that nothing changed (a photo may have arrived).
         """
         with self.transaction():
+            if not settle and self.all_new(form_id, rows):
+                self.move_on(form_id, cursor, len(rows))
+                return Saved(len(rows), 0)
             known = self.known(form_id, rows)
             before = dict(known)
             standing: dict[str, Row] = {}
@@ -244,30 +246,34 @@ class Mirror:
             if edited:
                 now = self.now()
                 self.base.executemany(CHAIN, [(now, form_id, row.root_id) for row in edited])
-            self.base.executemany(
-                PUT,
-                [
-                    (
-                        form_id,
-                        row.root_id,
-                        row.row_id,
-                        row.uuid,
-                        row.mark,
-                        row.submitted_at,
-                        row.validation,
-                        row.payload,
-                        row.waiting,
-                    )
-                    for row in put
-                ],
-            )
+            self.base.executemany(PUT, [columns(form_id, row) for row in put])
             self.list_files(form_id, put, before)
-            if cursor is not None:
-                self.base.execute(
-                    "UPDATE forms SET cursor = ? WHERE form_id = ?", (cursor, form_id)
-                )
+            self.move_on(form_id, cursor, len(put))
         new = sum(row.root_id not in before or before[row.root_id].withdrawn for row in put)
         return Saved(new, sum(not before[row.root_id].withdrawn for row in edited))
+
+    def all_new(self, form_id: str, rows: Sequence[Row]) -> bool:
+        """Put in rows of which none is known yet, and not twice in `rows`; else nothing, and False.
+
+        A first pull is made of such pages, and the unique index asks the same question anyway.
+        """
+        before = self.base.total_changes
+        self.base.execute("SAVEPOINT fresh")
+        self.base.executemany(PUT_NEW, [columns(form_id, row) for row in rows])
+        if self.base.total_changes - before < len(rows):
+            self.base.execute("ROLLBACK TO fresh")
+            self.base.execute("RELEASE fresh")
+            return False
+        self.base.execute("RELEASE fresh")
+        self.list_files(form_id, rows, ())
+        return True
+
+    def move_on(self, form_id: str, cursor: str | None, changed: int) -> None:
+        """Note the cursor, and that rows changed, in their transaction."""
+        self.base.execute(
+            "UPDATE forms SET cursor = coalesce(?, cursor), state = state + ? WHERE form_id = ?",
+            (cursor, changed, form_id),
+        )
 
     def list_files(self, form_id: str, rows: Sequence[Row], before: Container[str]) -> None:
         """Note which files the rows have; those of an earlier version stay, as not listed."""
@@ -295,37 +301,28 @@ class Mirror:
             for root_id, row_id, uuid, mark, withdrawn in found
         }
 
-    # ── the ledger: what the server says is there now ────────────────────────────────────────────
+    # ── the light side: what a sweep compares ────────────────────────────────────────────────────
 
-    def begin_ledger(self) -> None:
-        """Forget the ledger of an earlier sweep. It lies in a temporary file, not in memory."""
-        with storage_problem(self.path):
-            self.base.executescript(LEDGER)
-
-    def add_to_ledger(self, marks: Iterable[Mark]) -> None:
-        """Note light lines of rows."""
-        with storage_problem(self.path):
-            self.base.execute("BEGIN")
-            try:
-                self.base.executemany(
-                    "INSERT OR REPLACE INTO temp.ledger VALUES (?, ?, ?)",
-                    [(mark.root_id, mark.row_id, mark.mark) for mark in marks],
-                )
-            finally:
-                if self.base.in_transaction:
-                    self.base.execute("COMMIT")
-
-    def end_ledger(self) -> tuple[int, int]:
-        """How many rows and how many submissions the ledger names."""
+    def light(self, form_id: str, after: int, upto: int) -> list[tuple[int, str, str]]:
+        """The marks of live rows whose row id is above `after` and not above `upto`, in order."""
         with storage_problem(self.path):
             return self.base.execute(
-                "SELECT count(*), count(DISTINCT root_id) FROM temp.ledger"
-            ).fetchone()
+                "SELECT row_id, root_id, mark FROM rows WHERE form_id = ? "
+                "AND row_id > ? AND row_id <= ? AND NOT withdrawn ORDER BY row_id, root_id",
+                (form_id, after, upto),
+            ).fetchall()
 
-    def unsettled(self, form_id: str) -> list[Mark]:
-        """Rows that are missing here, withdrawn, or not as the ledger has them."""
-        with storage_problem(self.path):
-            return [Mark(*row) for row in self.base.execute(WINNERS, (form_id,))]
+    def withdraw(self, form_id: str, root_ids: Sequence[str]) -> int:
+        """Make tombstones of rows; gives how many were alive."""
+        if not root_ids:
+            return 0
+        with self.transaction():
+            self.move_on(form_id, None, 1)
+            return self.base.execute(
+                "UPDATE rows SET withdrawn = 1 WHERE form_id = ? AND NOT withdrawn "
+                "AND root_id IN (SELECT value FROM json_each(?))",
+                (form_id, orjson.dumps(root_ids).decode()),
+            ).rowcount
 
     def named(self, form_id: str, root_ids: Iterable[str]) -> dict[str, Mark]:
         """The light lines of live rows as they lie here, by root id."""
@@ -356,13 +353,6 @@ class Mirror:
                     {"form": form_id},
                 )
             ]
-
-    def withdraw_missing(self, form_id: str) -> int:
-        """Make tombstones of the rows the ledger does not name; gives their number."""
-        with self.transaction():
-            return self.base.execute(
-                f"UPDATE rows SET withdrawn = 1 WHERE {GONE}", (form_id,)
-            ).rowcount
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
@@ -414,6 +404,21 @@ class Mirror:
                     (form_id, root_id),
                 )
             )
+
+
+def columns(form_id: str, row: Row) -> tuple[object, ...]:
+    """A row as `PUT` takes it."""
+    return (
+        form_id,
+        row.root_id,
+        row.row_id,
+        row.uuid,
+        row.mark,
+        row.submitted_at,
+        row.validation,
+        row.payload,
+        row.waiting,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class TableFile:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in the next rows; whole row groups are written at once, the rest waits."""
+        if not batch.num_rows:
+            return  # Else a file would tell rows that were left out from rows that never came.
         self.rows += batch.num_rows
         self.waiting.append(batch)
         while sum(part.num_rows for part in self.waiting) >= ROW_GROUP:

@@ -3,20 +3,22 @@
 KoboToolbox tells no modification time, so each pull ends with a sweep over the light line of every
 row. It finds edits, reviews, deletions and rows that arrived out of order, and it is the proof: only
 when the server's count and set of rows equal the mirror's does the result say `complete`. A server
-that stamps its state (ODK Central) is asked for the stamp first; as long as it is the one of the last
-complete pull there is nothing to sweep. Stopped at any moment, the next pull ends in the same mirror.
+that stamps its state (ODK Central, the embedded server) is asked for the stamp first: as long as it is
+the one of the last complete pull, and when it stayed equal while every row was read, there is nothing
+to sweep. Stopped at any moment, the next pull ends in the same mirror.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forms.model import Form
 from forms.problems import ServerProblem
 from forms.programme import Programme
 from sync.backend import Backend, Deployed, Mark, Progress, PullResult, Source, quiet
 from sync.journal import keep_log, last_logged
+from sync.ledger import Compared, compare
 from sync.mirror import Mirror, Saved
 
 __all__ = ["USUAL", "WITH_FILE", "Wanted", "pull", "pull_form", "source_of", "verdict"]
@@ -128,6 +130,12 @@ def pull_form(
         saved = mirror.save(form_id, page.rows, cursor=page.cursor, afresh=wanted.full)
         tally.add(saved, len(page.rows))
         progress(form_id, tally.rows, tally.rows + page.left)
+    if stamp and (wanted.full or not cursor) and backend.stamp(source) == stamp:
+        # Nothing happened while every row was read: the pages were the sweep.
+        result = quick(form_id, source, backend, mirror, tally)
+        if not result.differs and not mirror.waiting(form_id):
+            mirror.set_stamp(form_id, stamp, result.server_count)
+            return replace(result, proven=True)
     if not wanted.sweep and not stamp:
         return quick(form_id, source, backend, mirror, tally)
     result = settled(form_id, source, backend, mirror, progress, tally)
@@ -168,20 +176,18 @@ def settled(
     differs: tuple[str, ...] = ()
     server_count = phantoms = 0
     for _ in range(ROUNDS):
-        rows, submissions, last = sweep(form_id, source, backend, mirror, progress)
+        found = compare(form_id, backend.ledger(source), mirror, progress)
         if source.whole:
-            tally.withdrawn += mirror.withdraw_missing(form_id)
+            tally.withdrawn += mirror.withdraw(form_id, found.gone)
         progress(form_id, tally.rows, tally.rows)
-        marks = mirror.unsettled(form_id)
-        tally.touched += marks
-        for at in range(0, len(marks), BATCH):
-            found = backend.rows(source, marks[at : at + BATCH])
-            progress(form_id, at, len(marks))
-            tally.add(mirror.save(form_id, found, settle=True), 0)
-        open_rows = len(mirror.unsettled(form_id)) if marks else 0
-        server_count, phantoms = backend.count(source, last), rows - submissions
+        tally.touched += found.unsettled
+        for at in range(0, len(found.unsettled), BATCH):
+            rows = backend.rows(source, found.unsettled[at : at + BATCH])
+            progress(form_id, at, len(found.unsettled))
+            tally.add(mirror.save(form_id, rows, settle=True), 0)
+        server_count, phantoms = backend.count(source, found.last), found.rows - found.submissions
         differs = tuple(
-            difference(server_count, rows, submissions, mirror.count(form_id), open_rows)
+            difference(server_count, found, mirror.count(form_id), moved(form_id, found, mirror))
         )
         if not source.whole:
             differs = ("this account may see only some of the rows; nothing was withdrawn",)
@@ -203,30 +209,20 @@ def settled(
     )
 
 
-def sweep(
-    form_id: str, source: Source, backend: Backend, mirror: Mirror, progress: Progress
-) -> tuple[int, int, str]:
-    """Note the light line of every row; gives rows, submissions and where the ledger ends."""
-    mirror.begin_ledger()
-    seen, last = 0, ""
-    for part in backend.ledger(source):
-        mirror.add_to_ledger(part.marks)
-        seen, last = seen + len(part.marks), part.last
-        progress(form_id, seen, seen + part.left)
-    rows, submissions = mirror.end_ledger()
-    return rows, submissions, last
+def moved(form_id: str, found: Compared, mirror: Mirror) -> int:
+    """How many of the rows that were fetched again are not as the sweep saw them."""
+    now = mirror.named(form_id, [mark.root_id for mark in found.unsettled])
+    return sum(now.get(mark.root_id) != mark for mark in found.unsettled)
 
 
-def difference(
-    server_count: int, rows: int, submissions: int, local: int, open_rows: int
-) -> Iterable[str]:
+def difference(server_count: int, found: Compared, local: int, moved: int) -> Iterable[str]:
     """In words, where server, sweep and mirror do not agree."""
-    if server_count != rows:
-        yield f"the server counts {server_count} rows, the sweep saw {rows}"
-    if open_rows:
-        yield f"{open_rows} rows changed while they were fetched"
-    if local != submissions:
-        yield f"the server has {submissions} submissions, the mirror {local}"
+    if server_count != found.rows:
+        yield f"the server counts {server_count} rows, the sweep saw {found.rows}"
+    if moved:
+        yield f"{moved} rows changed while they were fetched"
+    if local != found.submissions:
+        yield f"the server has {found.submissions} submissions, the mirror {local}"
 
 
 # ── without the proof ────────────────────────────────────────────────────────────────────────────

@@ -42,7 +42,8 @@ AHEAD = 2
 def parts(plan: Plan, mirror: Mirror, rows: int) -> Generator[Part]:
     """All rows of a form; `rows` says about how many there are.
 
-    Raises `Problem` when the mirror cannot be read or a helper ended before its work was done.
+    A row that is saved meanwhile may be in them or not. Raises `Problem` when the mirror cannot be read
+    or a helper ended before its work was done.
     """
     helpers = min(HELPERS, os.cpu_count() or 1)
     if rows >= MANY and helpers > 1:
@@ -85,13 +86,13 @@ class Helper:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             process_group=0,
         )
-        # A part is 6 MB: through a pipe of 64 kB both sides would mostly wait for each other.
-        with suppress(AttributeError, OSError):  # Linux alone has it, and may refuse it.
-            fcntl.fcntl(self.process.stdout or 0, fcntl.F_SETPIPE_SZ, 1 << 20)
         assert self.process.stdin
         assert self.process.stdout
         self.to: IO[bytes] = self.process.stdin
         self.back: IO[bytes] = self.process.stdout
+        # A part is 6 MB: through a pipe of 64 kB both sides would mostly wait for each other.
+        with suppress(AttributeError, OSError):  # Linux alone has it, and may refuse it.
+            fcntl.fcntl(self.back, fcntl.F_SETPIPE_SZ, 1 << 20)
         self.send((plan, mirror))
 
     def send(self, said: object) -> None:
@@ -116,13 +117,14 @@ class Helper:
         raise Problem(said)
 
     def ended(self) -> Finding:
-        self.process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
         return Finding(
             "helper_ended",
             "error",
             f"process {self.process.pid}",
-            f"ended before its work was done (exit code {self.process.wait()})",
-            "free some memory and run the same command again",
+            f"ended before its work was done (exit code {self.process.poll()})",
+            "free some memory and run the same command again; if it ends again, report what it said",
         )
 
     def close(self) -> None:

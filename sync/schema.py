@@ -46,8 +46,12 @@ FILES_LOG_AND_COMMENTS = """
 ALTER TABLE forms ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
 ALTER TABLE forms ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE forms ADD COLUMN logged TEXT NOT NULL DEFAULT '';
+ALTER TABLE forms ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE made (what TEXT PRIMARY KEY, of TEXT NOT NULL) STRICT;
 ALTER TABLE rows ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE versions ADD COLUMN replaced_at TEXT NOT NULL DEFAULT '';
+DROP INDEX rows_light;
+CREATE INDEX rows_order ON rows (form_id, row_id, root_id, mark, withdrawn);
 CREATE INDEX rows_waiting ON rows (form_id, submitted_at) WHERE waiting;
 CREATE TABLE attachments (
     form_id TEXT NOT NULL,

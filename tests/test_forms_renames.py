@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forms.model import Form, Question
@@ -91,6 +91,7 @@ def test_what_cannot_be_is_told() -> None:
     assert told(("member", "person"), ("member/ill", "person/illness")) == []
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(*[st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)] * 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import orjson
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forms.model import Form, Personal, Question
@@ -93,6 +94,7 @@ CLOCKS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(ARROW)), st.one_of(DIGITS, DAYS, st.builds(str.__add__, DAYS, CLOCKS)))
 def test_a_value_is_typed_alike_in_any_company(kind: Kind, value: str) -> None:
     """Cast whole or parsed one by one: batches differ between mirrors, tables must not."""
@@ -249,14 +251,23 @@ def test_equal_answers_give_equal_bytes(programme: Programme, tmp_path: Path) ->
     assert three["forms"][FORM]["sha256"] != one["forms"][FORM]["sha256"]
 
 
+def test_a_table_without_rows_is_a_table(programme: Programme, tmp_path: Path) -> None:
+    """Rows that were left out and rows that never came: the same files, with all columns."""
+    gone = answer(0, 900, _validation_status={"uid": "validation_status_not_approved"})
+    _, first = written(programme, [gone], tmp_path, "one")
+    _, second = written(programme, [], tmp_path, "two")
+    for path in sorted(first.glob("*.parquet")):
+        assert path.read_bytes() == (second / path.name).read_bytes()
+    found = pq.read_table(first / "mne_cipp.problem.parquet")
+    assert (found.num_rows, found.column_names[:2]) == (0, ["_root_id", "_index"])
+
+
 def test_withdrawn_rows_stay_out_and_are_counted(programme: Programme, tmp_path: Path) -> None:
     """A tombstone is in the mirror, not in the tables."""
     with Mirror(tmp_path / "m.sqlite3") as mirror:
         mirror.bind(FORM, "a1")
         mirror.save(FORM, [answer(1, 1), answer(2, 2)])
-        mirror.begin_ledger()
-        mirror.end_ledger()
-        assert mirror.withdraw_missing(FORM) == 2
+        assert mirror.withdraw(FORM, [stored.root_id for stored in mirror.stored(FORM)]) == 2
         mirror.save(FORM, [answer(2, 2)], settle=True)
         summary = write_tables(programme, mirror, tmp_path / "tables")
     assert summary.forms[FORM].rows == 1
@@ -391,6 +402,13 @@ def odd_rows(count: int) -> list[Row]:
     return [answer(n, n, **odd[n % len(odd)]) for n in range(count)]
 
 
+def with_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two helpers from the first row on, each part 7 rows."""
+    monkeypatch.setattr(ranges, "MANY", 1)
+    monkeypatch.setattr(ranges, "PART", 7)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
 def test_helpers_write_the_same_bytes(
     programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,8 +416,7 @@ def test_helpers_write_the_same_bytes(
     and findings are the same."""
     monkeypatch.setattr(parquet, "ROW_GROUP", 40)
     one, first = written(programme, odd_rows(300), tmp_path, "one")
-    monkeypatch.setattr(ranges, "MANY", 1)
-    monkeypatch.setattr(ranges, "PART", 7)
+    with_helpers(monkeypatch)
     two, second = written(programme, odd_rows(300), tmp_path, "two")
     assert one == two
     assert {finding["code"] for finding in one["findings"]} == {
@@ -416,8 +433,7 @@ def test_progress_reaches_the_total_and_a_stop_ends_the_helpers(
     programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C while helpers work: no process and no half folder stays behind."""
-    monkeypatch.setattr(ranges, "MANY", 1)
-    monkeypatch.setattr(ranges, "PART", 7)
+    with_helpers(monkeypatch)
     before = {child.pid for child in psutil.Process().children()}
     seen: list[tuple[str, int, int]] = []
 
@@ -440,8 +456,7 @@ def test_a_helper_that_is_killed_is_told(
     programme: Programme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of memory, say: a finding with a remedy, and the old tables still stand."""
-    monkeypatch.setattr(ranges, "MANY", 1)
-    monkeypatch.setattr(ranges, "PART", 7)
+    with_helpers(monkeypatch)
 
     def kill(what: str, done: int, total: int) -> None:
         for child in psutil.Process().children() if done == 7 else ():
