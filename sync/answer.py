@@ -72,9 +72,9 @@ def json_body(answer: Answer) -> bytes:
 
 
 def read_json(answer: Answer) -> Any:
-    """Parse a JSON body after looking at what the server says it is; None when there is none."""
+    """Parse a JSON body after looking at what the server says it is."""
     if not answer.body:
-        return None
+        raise Broken("the answer is empty")
     try:
         return orjson.loads(json_body(answer))
     except orjson.JSONDecodeError as error:
@@ -160,7 +160,7 @@ def meaning_of(answer: Answer) -> tuple[str, str, str]:
             return (
                 "not_there",
                 "is not there, or this account may not see it",
-                "publish first (watphon publish), or use the token of the account that owns it",
+                "check the name; publish first (watphon publish), or sign in as the account that owns it",
             )
         case 402:
             return ("over_quota", "is over its quota", "free or buy space for the owner's account")

@@ -3,7 +3,9 @@
 Rows become visible out of order (a date is taken inside the transaction), and no watermark sees a
 deleted or restored row or an arriving photo. So new rows are read from a minute before the newest date
 known, and the ledger of every record's id and system fields is swept as on KoboToolbox; it is swept
-only when the ETag over all ids says that something happened. Publishing is in `sync.central_publish`.
+only when the ETag over all ids says that something happened. OData knows only what the present version
+asks; a record of a version that asked more is read from its document. Publishing is in
+`sync.central_publish`.
 
 https://docs.getodk.org/central-api-odata-endpoints/
 """
@@ -11,6 +13,7 @@ https://docs.getodk.org/central-api-odata-endpoints/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +22,16 @@ from urllib.parse import quote
 
 import orjson
 
+from forms.instance import flat, from_xml
+from forms.model import Form
 from forms.problems import ServerProblem
+from forms.xform import read_xform
 from sync.backend import Happened, Ledger, Mark, Page, Row, Source, Status
 from sync.central_publish import EXTENDED, CentralPublishing, form_path
 from sync.central_rows import (
     REVIEWS,
     Schema,
+    asked,
     central_id,
     light_mark,
     row_of,
@@ -46,6 +53,16 @@ STATES: Mapping[Status, str | None] = {
     "on_hold": "hasIssues",
 }
 XML = "application/xml"
+UNNAMED = "___"
+"""What a version without a name is called in a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What a version asks; `form` when it asked something that OData no longer shows."""
+
+    schema: Schema
+    form: Form | None = None
 
 
 class Central(CentralPublishing):
@@ -55,18 +72,32 @@ class Central(CentralPublishing):
     light_page = LIGHT_PAGE
 
     @cached_property
-    def schemas(self) -> dict[str, Schema]:
+    def trees(self) -> dict[tuple[str, str, str], Tree]:
         return {}
 
-    def schema(self, uid: str) -> Schema:
-        """The form's tree; read once, for a form published meanwhile only adds to it."""
-        if uid not in self.schemas:
-            fields = self.connection.json("GET", f"{form_path(uid)}/fields")
-            odata = self.connection.json(
-                "GET", f"{form_path(uid)}/fields", params={"odata": "true"}
-            )
-            self.schemas[uid] = schema_of(fields, odata)
-        return self.schemas[uid]
+    def tree(self, uid: str, version: str) -> Tree:
+        """What a version of a form asks, and whether OData shows all of it.
+
+        Kept by the version that is present as well: with each publication OData shows other questions.
+        """
+        present = self.present.get(uid, "")
+        if (uid, present, present) not in self.trees:
+            self.trees[uid, present, present] = Tree(self.schema(form_path(uid)))
+        if (uid, present, version) not in self.trees:
+            shown = self.trees[uid, present, present]
+            path = f"{form_path(uid)}/versions/{quote(version or UNNAMED, safe='')}"
+            own = self.schema(path)
+            if asked(own) <= asked(shown.schema):
+                self.trees[uid, present, version] = shown
+            else:
+                form = read_xform(self.connection.bytes("GET", f"{path}.xml"), where=path)
+                self.trees[uid, present, version] = Tree(own, form)
+        return self.trees[uid, present, version]
+
+    def schema(self, path: str) -> Schema:
+        fields = self.connection.json("GET", f"{path}/fields")
+        odata = self.connection.json("GET", f"{path}/fields", params={"odata": "true"})
+        return schema_of(fields, odata)
 
     def xform(self, uid: str) -> bytes:
         return self.connection.bytes("GET", f"{form_path(uid)}.xml")
@@ -164,10 +195,20 @@ class Central(CentralPublishing):
         return self.connection.json("GET", f"{form_path(uid)}.svc/Submissions", params=query)
 
     def full(self, uid: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
-        address, schema = f"{form_path(uid)}/submissions", self.schema(uid)
-        return tuple(
-            row_of(row, schema, address, lambda record: self.arrived(uid, record)) for row in rows
-        )
+        return tuple(self.full_row(uid, row) for row in rows)
+
+    def full_row(self, uid: str, row: Mapping[str, Any]) -> Row:
+        tree, own = self.tree(uid, row["__system"].get("formVersion") or ""), None
+        if tree.form:
+            document = self.connection.request(
+                "GET",
+                f"{record_path(uid, row['__id'])}.xml",
+                read=lambda answer: answer.body if answer.status == 200 else b"",
+                accept=(404,),  # deleted meanwhile
+            )
+            own = flat(from_xml(document, tree.form).record) if document else None
+        address = f"{form_path(uid)}/submissions"
+        return row_of(row, tree.schema, address, lambda record: self.arrived(uid, record), own)
 
     def arrived(self, uid: str, record: str) -> frozenset[str]:
         """The files of a record that are on the server."""
@@ -215,7 +256,7 @@ def happened(root_id: str, audits: bytes, since: str) -> Iterator[Happened]:
     for entry in reversed(orjson.loads(audits)):
         at = str(entry["loggedAt"])
         who = str((entry.get("actor") or {}).get("displayName") or "")
-        if at <= since:
+        if at < since:
             continue
         if entry["action"] == "submission.update.version":
             yield Happened(root_id, at, who, "edit")

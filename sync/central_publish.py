@@ -29,6 +29,7 @@ MARK = re.compile(r"\.w(?P<book>[0-9a-f]{12})(?P<media>[0-9a-f]{8})(?:\.\d+)?$")
 EXTENDED = {"X-Extended-Metadata": "true"}
 APP_USER = "app-user"
 ANYBODY = "anybody (watphon)"
+NO_LINKS = "ODK Central links forms by entity lists: declare them in the workbook"
 STEPS = 4
 
 
@@ -71,6 +72,9 @@ class CentralPublishing:
         self.connection = connection
         self.url = connection.url
         self.project = project
+        self.adopted = ""
+        self.unmarked: dict[str, str] = {}
+        self.present: dict[str, str] = {}
 
     def check(self) -> str:
         """The e-mail or name of the account we are signed in as."""
@@ -80,9 +84,12 @@ class CentralPublishing:
     # ── what is there ────────────────────────────────────────────────────────────────────────────
 
     def project_id(self, programme_id: str) -> str:
-        """The id of our project: the one that carries our mark, else the one of that name, else `""`."""
+        """The id of our project: the one that carries our mark, else the one of that name, else the
+        one under which we published before, else `""`.
+        """
         listed = self.connection.json("GET", "/v1/projects")
-        ours = [p for p in listed if note(programme_id) in str(p.get("description") or "")]
+        # As a word: one programme's id may begin with another's.
+        ours = [p for p in listed if note(programme_id) in str(p["description"] or "").split()]
         named = [p for p in listed if p["name"] == (self.project or programme_id)]
         if len(ours or named) > 1:
             raise ServerProblem.at(
@@ -91,20 +98,27 @@ class CentralPublishing:
                 "rename the others, or take the line watphon:… out of their description",
                 code="two_assets",
             )
-        return str((ours or named)[0]["id"]) if ours or named else ""
+        found = ours or named or [p for p in listed if str(p["id"]) == self.adopted]
+        if found and not ours:
+            self.unmarked[str(found[0]["id"])] = str(found[0]["description"] or "")
+        return str(found[0]["id"]) if found else ""
 
     def find(self, programme_id: str, adopted: Mapping[str, str] = {}) -> dict[str, Deployed]:
         """The forms of the programme's project, by form id."""
         self.check()
+        self.adopted = next((uid.partition("/")[0] for uid in adopted.values()), "")
         project = self.project_id(programme_id)
         if not project:
             return {}
         listed = self.connection.json("GET", f"/v1/projects/{project}/forms", headers=EXTENDED)
-        return {form["xmlFormId"]: standing(project, form) for form in listed}
+        found = {form["xmlFormId"]: standing(project, form) for form in listed}
+        self.present |= {found[form["xmlFormId"]].uid: form["version"] or "" for form in listed}
+        return found
 
     def deployed(self, uid: str) -> Deployed:
         """Any form of any project the account sees."""
         form = self.connection.json("GET", form_path(uid), headers=EXTENDED)
+        self.present[uid] = form["version"] or ""
         return standing(uid.partition("/")[0], form)
 
     # ── publishing ───────────────────────────────────────────────────────────────────────────────
@@ -119,6 +133,8 @@ class CentralPublishing:
             )
         at = self.connection.json("GET", form_path(known.uid))
         steps: list[Step] = []
+        if known.uid.partition("/")[0] in self.unmarked:
+            steps.append(Step("access", "write our line into the project's description"))
         if not known.was_deployed or not mark(form).startswith(f".w{known.sha256 or '-'}"):
             steps.append(Step("replaced", "publish the changed workbook as a new version"))
         elif mark(form) not in at["version"]:
@@ -133,6 +149,7 @@ class CentralPublishing:
     ) -> Published:
         """Bring a form up to date, from whatever state an earlier attempt left it in."""
         project = known.uid.partition("/")[0] if known else self.ensure_project(form.programme_id)
+        self.mark_project(project, form.programme_id)
         uid = f"{project}/{form.form_id}"
         path = form_path(uid)
         at = self.connection.json("GET", path) if known else None
@@ -158,7 +175,7 @@ class CentralPublishing:
         changes, more = self.access_changes(uid, form.access)
         told = [done for _, change in changes if (done := change())]
         progress(form.form_id, STEPS, STEPS)
-        notes = (*notes, *more, *told)
+        notes = (*notes, *more, *told, *((NO_LINKS,) if form.links else ()))
         if not published:
             return Published(form.form_id, uid, "created", version, notes)
         if book_changed or reopened:
@@ -172,6 +189,14 @@ class CentralPublishing:
             return found
         body = {"name": self.project or programme_id, "description": note(programme_id)}
         return str(self.connection.json("POST", "/v1/projects", json=body)["id"])
+
+    def mark_project(self, project: str, programme_id: str) -> None:
+        """Write our line into the description of a project that lost it; its other words stay."""
+        if project in self.unmarked:
+            words = f"{self.unmarked[project]}\n{note(programme_id)}".strip()
+            path = f"/v1/projects/{quote(project, safe='')}"
+            self.connection.json("PATCH", path, json={"description": words})
+            del self.unmarked[project]
 
     def draft(self, form: Outgoing, path: str, *, exists: bool, book: bool) -> None:
         """Make a draft: of the workbook, or when only media changed of what is published."""
@@ -219,6 +244,12 @@ class CentralPublishing:
                     read=ignored,
                     raw=(medium.content, medium.media_type),
                 )
+        ours = {medium.name for medium in form.media}
+        for name, item in listed.items():
+            # What the last version had is in the draft already.
+            if name not in ours and item.get("blobExists"):
+                path = f"{draft}/attachments/{quote(name, safe='')}"
+                self.connection.request("DELETE", path, read=ignored, accept=(404,))
         return tuple(media_notes(form.media, listed))
 
     def publish_draft(self, form: Outgoing, path: str) -> str:
@@ -270,10 +301,17 @@ class CentralPublishing:
                 if user["id"] in assigned and user["displayName"] not in access.facilitators:
                     told = f"app user {user['displayName']} may no longer send"
                     changes.append((told, self.assign(path, user["id"], "DELETE")))
-        if access.anonymous:
-            links = self.connection.json("GET", f"{path}/public-links")
-            if not any(link["displayName"] == ANYBODY and link["token"] for link in links):
+        if access.anonymous or access.only:
+            links = [
+                link["id"]
+                for link in self.connection.json("GET", f"{path}/public-links")
+                if link["displayName"] == ANYBODY and link["token"]
+            ]
+            if access.anonymous and not links:
                 changes.append(("anybody may send by a link", self.public_link(path)))
+            elif links and not access.anonymous:
+                told = "not everybody may send any more"
+                changes.append((told, self.no_public_link(path, links)))
         notes = ()
         if access.readers:
             notes = ("ODK Central has no rights by row: [access.provinces] has no effect here",)
@@ -309,11 +347,18 @@ class CentralPublishing:
 
         return make
 
+    def no_public_link(self, path: str, links: Sequence[int]) -> Callable[[], str]:
+        def remove() -> str:
+            for number in links:
+                place = f"{path}/public-links/{number}"
+                self.connection.request("DELETE", place, read=ignored, accept=(404,))
+            return ""
+
+        return remove
+
     def link(self, uid: str, links: Sequence[Link], sources: Mapping[str, str]) -> tuple[str, ...]:
-        """Central links forms by entities, which the workbook declares itself."""
-        return ("ODK Central links forms by entity lists: declare them in the workbook",) * bool(
-            links
-        )
+        """Nothing: Central links forms by entities, which the workbook declares; `publish` says so."""
+        return ()
 
 
 def standing(project: str, form: Mapping[str, Any]) -> Deployed:
@@ -343,7 +388,7 @@ def media_notes(media: Sequence[Medium], listed: Mapping[str, Any]) -> Iterator[
             yield f"{medium.name} is not used by the form and was not sent"
     ours = {medium.name for medium in media}
     for name, item in listed.items():
-        if name not in ours and not (item.get("exists") or item.get("datasetExists")):
+        if name not in ours and not item.get("datasetExists"):
             yield f"the form wants {name}, which its media line does not name"
 
 

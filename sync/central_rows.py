@@ -24,6 +24,7 @@ from sync.backend import Mark, Row, Status
 __all__ = [
     "REVIEWS",
     "Schema",
+    "asked",
     "central_id",
     "light_mark",
     "mark_of",
@@ -64,6 +65,12 @@ def schema_of(fields: Sequence[Mapping[str, Any]], odata: Sequence[Mapping[str, 
     return root
 
 
+def asked(schema: Schema) -> frozenset[tuple[str, str]]:
+    """Path and type of everything a form asks."""
+    found = frozenset((node.path, node.type) for node in schema.inside.values())
+    return found.union(*(asked(node) for node in schema.inside.values()))
+
+
 def root_of(instance_id: str) -> str:
     """The root id of a record: its first instance id, without `uuid:`."""
     return bare(instance_id) if instance_id.startswith("uuid:") else FOREIGN + instance_id
@@ -95,15 +102,22 @@ def order_of(row: Mapping[str, Any]) -> int:
 
 
 def row_of(
-    row: Mapping[str, Any], schema: Schema, address: str, there: Callable[[str], frozenset[str]]
+    row: Mapping[str, Any],
+    schema: Schema,
+    address: str,
+    there: Callable[[str], frozenset[str]],
+    own: Mapping[str, Any] | None = None,
 ) -> Row:
     """A full row (`$expand=*`).
 
     `address` is the path of the form's submissions; `there(id)` asks which files a record has, and is
-    called only for records of which some have not arrived.
+    called only for records of which some have not arrived. `own` are the answers as the record's
+    document has them, where OData does not show all of them.
     """
     system = row["__system"]
     flat: dict[str, Any] = dict(read(row, schema))
+    if own is not None:
+        flat = {**own, **{path: said for path, said in flat.items() if path.startswith("meta/")}}
     instance_id = bare(flat.get("meta/instanceID") or row["__id"])
     status = REVIEWS.get(system.get("reviewState"), "")
     waiting = (system.get("attachmentsPresent") or 0) < (system.get("attachmentsExpected") or 0)

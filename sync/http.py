@@ -102,8 +102,15 @@ class Connection:
         self.unsigned.close()
 
     def json(self, method: str, path: str, **request: Any) -> Any:
-        """The parsed JSON body; a page of HTML in its place is a `ServerProblem`."""
-        return self.request(method, path, read=read_json, **request)
+        """The parsed JSON body; a page of HTML in its place is a `ServerProblem`.
+
+        None when a write is answered with nothing; a GET must be answered with something.
+        """
+
+        def read(answer: Answer) -> Any:
+            return None if not answer.body and method != "GET" else read_json(answer)
+
+        return self.request(method, path, read=read, **request)
 
     def bytes(self, method: str, path: str, **request: Any) -> bytes:
         """The body as it came."""

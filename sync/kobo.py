@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from forms.problems import ServerProblem
-from sync.answer import decoded
+from sync.answer import decoded, read_json
 from sync.backend import Happened, Ledger, Mark, Page, Row, Source, Status
 from sync.kobo_account import marker, path_of, read_marker
 from sync.kobo_publish import Publishing
@@ -170,7 +170,8 @@ class Kobo(Publishing):
         """The project's history (266-268); empty for accounts that may not see it (269, 270)."""
         query = "(action:modify-submission OR action:delete-submission)"
         if since:
-            query += f' AND date_created__gt:"{since}"'
+            # From that second on: it may not have been over. What is known is not taken in twice.
+            query += f' AND date_created__gte:"{since}"'
         found: list[Happened] = []
         start = 0
         while True:
@@ -178,7 +179,7 @@ class Kobo(Publishing):
                 "GET",
                 f"/api/v2/assets/{uid}/history/",
                 params={"q": query, "limit": "1000", "start": str(start)},
-                read=lambda answer: orjson.loads(answer.body) if answer.status == 200 else None,
+                read=lambda answer: read_json(answer) if answer.status == 200 else None,
                 accept=(400, 403, 404),
             )
             if not listed or not listed["results"]:

@@ -27,6 +27,7 @@ __all__ = ["Publishing"]
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 STEPS = 5
 NO_RIGHTS = "this server has no permission assignments: let people in with watphon key and user"
+NO_LINKS = "this server cannot link projects: publish lists as media instead"
 
 
 class Publishing(Account):
@@ -87,6 +88,8 @@ class Publishing(Account):
             self.set_rights(uid, rights)
         progress(form.form_id, STEPS, STEPS)
         notes = (NO_RIGHTS,) if rights is None else ()
+        if form.links and self.linked_now(uid) is None:
+            notes = (*notes, NO_LINKS)
         if known is None:
             return Published(form.form_id, uid, "created", version, notes)
         if content_changed or not live:
@@ -225,7 +228,10 @@ class Publishing(Account):
         return self.settle(poll, where, "phones are not offered the form with all its media yet")
 
     def missing_media(self, uid: str, media: Sequence[Medium]) -> tuple[list[str], str]:
-        """Media that the phones' manifest lacks or has in another content; the form's version."""
+        """Media that the phones' manifest lacks, has in another content or still has; the form's version.
+
+        Lists that other projects offer (.xml, 246) are none of ours.
+        """
         phones = self.phones()
         fields = self.listed(uid)
         if not fields:
@@ -237,6 +243,9 @@ class Publishing(Account):
                 parts = {local(child.tag): child.text or "" for child in file}
                 offered[parts.get("filename", "")] = md5_of(parts.get("hash"))
         missing = [medium.name for medium in media if offered.get(medium.name) != medium.md5]
+        # A medium that is deleted stays there until the form is deployed again (232, 235).
+        ours = {medium.name for medium in media}
+        missing += [name for name in offered if name not in ours and not name.endswith(".xml")]
         return missing, fields.get("version") or fields.get("majorMinorVersion") or ""
 
     def listed(self, uid: str) -> dict[str, str]:
@@ -287,16 +296,9 @@ class Publishing(Account):
     def link(self, uid: str, links: Sequence[Link], sources: Mapping[str, str]) -> tuple[str, ...]:
         """Offer rows of other forms of the programme to this one; gives what was done, in words."""
         path = f"/api/v2/assets/{uid}/paired-data/"
-        listed = self.connection.request(
-            "GET",
-            path,
-            read=lambda answer: None if answer.status == 404 else orjson.loads(answer.body),
-            accept=(404,),
-        )
+        listed = self.linked_now(uid)
         if listed is None:
-            return ("this server cannot link projects: publish lists as media instead",) * bool(
-                links
-            )
+            return ()
         make, change, remove = link_changes(listed["results"], links, sources)
         done: list[str] = []
         for url, told in remove:
@@ -315,6 +317,15 @@ class Publishing(Account):
             )
             done.append(f"offers other fields of {link.source} as {link.name}.xml")
         return tuple(done)
+
+    def linked_now(self, uid: str) -> Mapping[str, Any] | None:
+        """The links of an asset (243); None where the server has no such notion."""
+        return self.connection.request(
+            "GET",
+            f"/api/v2/assets/{uid}/paired-data/",
+            read=lambda answer: None if answer.status == 404 else orjson.loads(answer.body),
+            accept=(404,),
+        )
 
     def share(self, uid: str, fields: Sequence[str]) -> None:
         """Let a form's rows be linked to; before that linking is refused (239)."""
