@@ -10,7 +10,7 @@ to sweep. Stopped at any moment, the next pull ends in the same mirror.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from forms.model import Form
@@ -23,7 +23,6 @@ from sync.backend import (
     Page,
     Progress,
     PullResult,
-    Row,
     Source,
     quiet,
 )
@@ -37,8 +36,8 @@ ROUNDS = 4
 """Sweeps to attempt while rows are edited or deleted under our eyes."""
 
 BATCH = 1000
-TOGETHER = 5000
-"""Rows saved in one transaction while pages follow one another."""
+TOGETHER = 5
+"""Pages saved in one transaction."""
 
 WITH_FILE = frozenset({"image", "audio", "video", "file", "audit", "background-audio"})
 """XLSForm types whose answer is the name of a file."""
@@ -167,15 +166,26 @@ def gathered(pages: Iterable[Page]) -> Iterator[Page]:
     Root ids are random, so that each transaction touches most of their index; five pages in one
     write it once instead of five times.
     """
-    rows: list[Row] = []
-    for page in pages:
-        rows += page.rows
-        if len(rows) >= TOGETHER or not page.left:
-            yield Page(tuple(rows), page.cursor, page.left)
-            rows = []
-    # A server may end sooner than it said.
-    if rows:
-        yield Page(tuple(rows), page.cursor, 0)
+    waiting: list[Page] = []
+    try:
+        for page in pages:
+            waiting.append(page)
+            if len(waiting) == TOGETHER:
+                yield joined(waiting)
+                waiting = []
+    except ServerProblem:
+        # What came before the line broke is kept, so that every attempt gets further.
+        if waiting:
+            yield joined(waiting)
+        raise
+    if waiting:
+        yield joined(waiting)
+
+
+def joined(pages: Sequence[Page]) -> Page:
+    """Pages that follow one another as one."""
+    rows = tuple(row for page in pages for row in page.rows)
+    return Page(rows, pages[-1].cursor, pages[-1].left)
 
 
 @dataclass(slots=True)

@@ -151,25 +151,25 @@ def run_pull(url: str, path: Path, *, limit: int = 0, die_at: int = 0) -> tuple[
 def test_a_full_disk_stops_the_pull_and_the_next_one_finishes(tmp_path: Path) -> None:
     """RLIMIT_FSIZE cuts the file off: one clear finding, no broken file, then all rows."""
     kobo = SmallKobo(f"watphon:north2564/{FORM} sha256:00")
-    for n in range(600):
+    for n in range(1200):
         kobo.insert(f"root-{n}", {"g_name/remark": "x" * 2000})
     path = tmp_path / "mirror.sqlite3"
     with running(kobo):
-        assert run_pull(kobo.url, path, limit=900_000) == (1, "disk_full")
+        assert run_pull(kobo.url, path, limit=1_600_000) == (1, "disk_full")
         with Mirror(path) as mirror:
-            assert 0 < mirror.count(FORM) < 600
+            assert 0 < mirror.count(FORM) < 1200
         assert run_pull(kobo.url, path) == (0, "complete")
     with Mirror(path) as mirror:
-        assert mirror.count(FORM) == 600
+        assert mirror.count(FORM) == 1200
 
 
 def test_a_killed_pull_leaves_a_mirror_that_goes_on(tmp_path: Path) -> None:
     """SIGKILL, not an exception: the file opens, and the next pull ends where a calm one ends."""
     kobo = SmallKobo(f"watphon:north2564/{FORM} sha256:00")
-    for n in range(300):
+    for n in range(600):
         kobo.insert(f"root-{n}", {"n": str(n)})
     with running(kobo):
-        for step in (3, 9):
+        for step in (3, 5):
             code, _ = run_pull(kobo.url, tmp_path / "killed.sqlite3", die_at=step)
             assert code == -signal.SIGKILL
         assert run_pull(kobo.url, tmp_path / "killed.sqlite3") == (0, "complete")
