@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
+from time import sleep as pause
 from typing import Annotated, Literal
 
 import typer
@@ -260,8 +261,8 @@ def keep_pulling(
     swept = -SWEEP_EVERY
     for number in range(rounds):
         if number:
-            time.sleep(seconds)
-        sweep = time.monotonic() - swept >= SWEEP_EVERY
+            pause(seconds)
+        sweep = monotonic() - swept >= SWEEP_EVERY
         try:
             results = pull_data(
                 programme,
@@ -276,7 +277,7 @@ def keep_pulling(
                 err.print(f"{finding.severity}: {finding}", markup=False)
             continue
         if sweep:
-            swept = time.monotonic()
+            swept = monotonic()
         elif any(result.differs for result in results):
             swept = -SWEEP_EVERY
 
