@@ -73,7 +73,9 @@ def asked(schema: Schema) -> frozenset[tuple[str, str]]:
 
 def root_of(instance_id: str) -> str:
     """The root id of a record: its first instance id, without `uuid:`."""
-    return bare(instance_id) if instance_id.startswith("uuid:") else FOREIGN + instance_id
+    plain = instance_id.removeprefix("uuid:")
+    ours = plain != instance_id and not plain.startswith(FOREIGN)
+    return plain if ours else FOREIGN + instance_id
 
 
 def central_id(root_id: str) -> str:
