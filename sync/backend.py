@@ -166,12 +166,12 @@ class Source:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One submission as the server has it now.
 
-    `row_id` orders rows as the server hands them out; `mark` changes whenever
-    anything about the row does; `payload` is the row as KoboToolbox's data API gives it.
+    `row_id` orders rows as the server hands them out; `mark` changes whenever anything about the row
+    does; `payload` is the row as KoboToolbox's data API gives it. A tuple, because a first pull makes
+    one for every row there is.
     """
 
     root_id: str

@@ -19,7 +19,16 @@ from sync.answer import decoded, read_json
 from sync.backend import Happened, Ledger, Mark, Page, Row, Source, Status
 from sync.kobo_account import marker, path_of, read_marker
 from sync.kobo_publish import Publishing
-from sync.kobo_rows import Files, mark_of, read_lines, read_page, root_of, row_of
+from sync.kobo_rows import (
+    Files,
+    Unread,
+    mark_of,
+    read_heads,
+    read_lines,
+    root_of,
+    row_of,
+    rows_of,
+)
 from sync.phone import Phone
 
 __all__ = ["Kobo", "mark_of", "marker", "read_marker", "root_of", "row_of"]
@@ -29,7 +38,6 @@ REFETCH = 200
 
 LIGHT = ["_id", "_uuid", "_validation_status", "_date_modified"]
 T = TypeVar("T")
-Line = TypeVar("Line", Row, Mark)
 LABELS: Mapping[str, Status] = {
     "Approved": "approved",
     "Not Approved": "not_approved",
@@ -64,14 +72,12 @@ class Kobo(Publishing):
     def full(self, source: Source, query: Mapping[str, object], last: int = 0) -> Iterator[Page]:
         """Whole rows beyond `last`."""
         files = Files(source.files)
-        for rows, left in self.keyset(
-            source.uid, query, None, last, lambda body: read_page(body, files)
-        ):
-            yield Page(rows, str(rows[-1].row_id), left)
+        for page, left in self.keyset(source.uid, query, None, last, read_heads, ids_of):
+            yield Page(rows_of(page, files), str(page.heads[-1].id), left)
 
     def ledger(self, source: Source) -> Iterator[Ledger]:
         """The light line of every row (272): an edit changes `_uuid`, a deletion leaves a gap."""
-        for marks, left in self.keyset(source.uid, {}, LIGHT, 0, read_lines):
+        for marks, left in self.keyset(source.uid, {}, LIGHT, 0, read_lines, row_ids):
             yield Ledger(marks, left, str(marks[-1].row_id))
 
     def rows(self, source: Source, marks: Sequence[Mark]) -> tuple[Row, ...]:
@@ -81,10 +87,8 @@ class Kobo(Publishing):
         for at in range(0, len(marks), REFETCH):
             batch = [mark.row_id for mark in marks[at : at + REFETCH]]
             query = {"_id": {"$in": batch}}
-            _, rows = self.data(
-                source.uid, query, None, len(batch), lambda body: read_page(body, files)
-            )
-            found.extend(rows)
+            _, page = self.data(source.uid, query, None, len(batch), read_heads)
+            found.extend(rows_of(page, files))
         return tuple(found)
 
     def count(self, source: Source, last: str = "") -> int:
@@ -112,21 +116,26 @@ class Kobo(Publishing):
         query: Mapping[str, object],
         fields: list[str] | None,
         last: int,
-        decode: Callable[[bytes], tuple[int, tuple[Line, ...]]],
-    ) -> Iterator[tuple[tuple[Line, ...], int]]:
-        """Pages of rows beyond `last`, and how many the server says are left."""
+        decode: Callable[[bytes], tuple[int, T]],
+        ids_in: Callable[[T], list[int]],
+    ) -> Iterator[tuple[T, int]]:
+        """Pages of rows beyond `last`, and how many the server says are left.
+
+        The next page is asked for as soon as the ids of one are known, so that the server makes it
+        while the mirror takes in this one.
+        """
         with ThreadPoolExecutor(1) as ahead:
 
-            def fetch() -> Future[tuple[int, tuple[Line, ...]]]:
+            def fetch() -> Future[tuple[int, T]]:
                 asked = {"_id": {"$gt": last}, **query}
                 return ahead.submit(self.data, uid, asked, fields, self.page, decode)
 
             coming = fetch()
             while True:
-                count, rows = coming.result()
-                if not rows:
+                count, page = coming.result()
+                ids = ids_in(page)
+                if not ids:
                     return
-                ids = [row.row_id for row in rows]
                 if ids[0] <= last or ids != sorted(set(ids)):
                     raise ServerProblem.at(
                         f"{self.url}/api/v2/assets/{uid}/data/",
@@ -134,11 +143,10 @@ class Kobo(Publishing):
                         "report this to whoever runs the server; nothing wrong was stored",
                         code="page_repeats",
                     )
-                last, left = ids[-1], count - len(rows)
-                # The server makes the next page while the mirror takes in this one.
+                last, left = ids[-1], count - len(ids)
                 if left > 0:
                     coming = fetch()
-                yield rows, left
+                yield page, left
                 if left <= 0:
                     return
 
@@ -221,6 +229,14 @@ class Kobo(Publishing):
         """Send an edit as a phone does (113): the same bytes again are recognised, not doubled."""
         with Phone(self.phones().url, token=self.token, sleep=self.connection.sleep) as phone:
             phone.send(document)
+
+
+def ids_of(page: Unread) -> list[int]:
+    return [head.id for head in page.heads]
+
+
+def row_ids(marks: Sequence[Mark]) -> list[int]:
+    return [mark.row_id for mark in marks]
 
 
 def root_of_entry(entry: Mapping[str, Any]) -> str:

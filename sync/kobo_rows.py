@@ -8,7 +8,7 @@ parsing every answer and writing it again takes).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -17,7 +17,18 @@ from forms.instance import attachments, bare
 from forms.model import Attachment
 from sync.backend import Mark, Row
 
-__all__ = ["Files", "Head", "awaited", "mark_of", "read_lines", "read_page", "root_of", "row_of"]
+__all__ = [
+    "Files",
+    "Head",
+    "Unread",
+    "awaited",
+    "mark_of",
+    "read_heads",
+    "read_lines",
+    "root_of",
+    "row_of",
+    "rows_of",
+]
 
 STATUS_PREFIX = "validation_status_"
 
@@ -39,26 +50,19 @@ class Head(msgspec.Struct):
     modified: str | None = msgspec.field(name="_date_modified", default=None)
     submitted: str | None = msgspec.field(name="_submission_time", default=None)
 
-    @property
-    def root_id(self) -> str:
-        """What identifies a submission for ever; rows of before rootUuid existed have their uuid."""
-        return bare(self.root) or bare(self.uuid)
+    def line(self) -> Mark:
+        """The light line of the row.
 
-    @property
-    def mark(self) -> str:
-        """A word that changes with every edit and every review, equal in full and in light rows.
-
-        `_date_modified`, where the server has it (https://github.com/kobotoolbox/kpi/issues/7259),
-        moves when a file arrives, too.
+        Its root id is what identifies a submission for ever; rows of before rootUuid existed have
+        their uuid. Its mark changes with every edit and every review, equal in full and in light
+        rows; `_date_modified`, where the server has it
+        (https://github.com/kobotoolbox/kpi/issues/7259), moves when a file arrives, too.
         """
+        uuid = bare(self.uuid)
         review = "|"
         if self.review and self.review.uid:
             review = f"{self.review.uid}|{self.review.timestamp}"
-        return f"{bare(self.uuid)}|{review}|{self.modified or ''}"
-
-    def line(self) -> Mark:
-        """The light line of the row."""
-        return Mark(self.id, self.root_id, self.mark)
+        return Mark(self.id, bare(self.root) or uuid, f"{uuid}|{review}|{self.modified or ''}")
 
 
 class Heads(msgspec.Struct):
@@ -87,11 +91,15 @@ class Files:
         # A name is written as it is, or with escapes, as Python's own JSON writes it.
         spelt = {orjson.dumps(path) for path in paths}
         spelt |= {path.encode("ascii", "backslashreplace").join((b'"', b'"')) for path in paths}
-        self.spelt = tuple(spelt)
+        self.signs = (b'"download_url"', *spelt)
+
+    def in_any(self, body: bytes) -> bool:
+        """Whether any row of a page may have to do with a file."""
+        return any(sign in body for sign in self.signs)
 
     def of(self, raw: bytes) -> tuple[tuple[Attachment, ...], bool]:
         """The files a row lists, and whether it names one it does not list."""
-        if b'"download_url"' not in raw and not any(path in raw for path in self.spelt):
+        if not self.in_any(raw):
             return (), False
         row = orjson.loads(raw)
         listed = tuple(attachments(row))
@@ -99,33 +107,51 @@ class Files:
         return listed, not {file.name for file in listed}.issuperset(named)
 
 
+class Unread(NamedTuple):
+    """A page of which the heads are read: enough to ask for the next one meanwhile."""
+
+    heads: list[Head]
+    body: bytes
+
+
 def read_lines(body: bytes) -> tuple[int, tuple[Mark, ...]]:
     """A page of light rows: how many the query has in all, and their marks."""
     page = HEADS.decode(body)
-    return page.count, tuple(head.line() for head in page.results)
+    return page.count, tuple([head.line() for head in page.results])
 
 
-def read_page(body: bytes, files: Files) -> tuple[int, tuple[Row, ...]]:
-    """A page of full rows: how many the query has in all, and the rows.
+def read_heads(body: bytes) -> tuple[int, Unread]:
+    """A page of full rows: how many the query has in all, and the page.
 
     Raises `msgspec.DecodeError` when it is no such page.
     """
-    page, whole = HEADS.decode(body), WHOLE.decode(body)
-    return page.count, tuple(
-        row_from(head, bytes(raw), files)
-        for head, raw in zip(page.results, whole.results, strict=True)
+    page = HEADS.decode(body)
+    return page.count, Unread(page.results, body)
+
+
+def rows_of(page: Unread, files: Files) -> tuple[Row, ...]:
+    """The rows of a page, each with the bytes the server sent."""
+    whole = WHOLE.decode(page.body)
+    with_files = files.in_any(page.body)
+    return tuple(
+        [
+            row_from(head, bytes(raw), files if with_files else None)
+            for head, raw in zip(page.heads, whole.results, strict=True)
+        ]
     )
 
 
-def row_from(head: Head, raw: bytes, files: Files) -> Row:
-    listed, waiting = files.of(raw)
+def row_from(head: Head, raw: bytes, files: Files | None) -> Row:
+    listed, waiting = files.of(raw) if files else ((), False)
+    row_id, root_id, mark = head.line()
+    review = head.review
     return Row(
-        head.root_id,
-        head.id,
+        root_id,
+        row_id,
         bare(head.uuid),
-        head.mark,
+        mark,
         head.submitted or "",
-        head.review.uid[len(STATUS_PREFIX) :] if head.review and head.review.uid else "",
+        review.uid[len(STATUS_PREFIX) :] if review and review.uid else "",
         raw,
         listed,
         waiting,
@@ -140,12 +166,12 @@ def row_of(row: Mapping[str, Any], files: frozenset[str] = frozenset()) -> Row:
 
 def root_of(row: Mapping[str, Any]) -> str:
     """The root id of a row that was parsed already."""
-    return HEAD.decode(orjson.dumps(row)).root_id
+    return HEAD.decode(orjson.dumps(row)).line().root_id
 
 
 def mark_of(row: Mapping[str, Any]) -> str:
     """The mark of a row that was parsed already."""
-    return HEAD.decode(orjson.dumps(row)).mark
+    return HEAD.decode(orjson.dumps(row)).line().mark
 
 
 def awaited(row: Mapping[str, Any], files: frozenset[str]) -> Iterator[str]:

@@ -408,17 +408,7 @@ class Mirror:
 
 def columns(form_id: str, row: Row) -> tuple[object, ...]:
     """A row as `PUT` takes it."""
-    return (
-        form_id,
-        row.root_id,
-        row.row_id,
-        row.uuid,
-        row.mark,
-        row.submitted_at,
-        row.validation,
-        row.payload,
-        row.waiting,
-    )
+    return (form_id, *row[:7], row.waiting)
 
 
 @dataclass(frozen=True, slots=True)
