@@ -25,6 +25,7 @@ system:
 	@sh tests/system-packages.sh
 
 bench: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	$(BIN)/python bench/demo.py
 	$(BIN)/python bench/pull.py
 	$(BIN)/python bench/submissions.py

@@ -33,11 +33,13 @@ import forms.commands
 import reports.commands
 import server.commands
 import sync.commands
+import sync.commands_simulate
 from forms.console import err, out
 from forms.place import DataOption, FolderOption, Place
 from forms.problems import Finding, Problem, UsageProblem
 from forms.programme import shipped
 from forms.simulate import plan_season
+from sync.kobo import Kobo
 
 if patience is signal.default_int_handler:
     signal.signal(signal.SIGINT, patience)
@@ -99,7 +101,7 @@ def demo(
         step(
             "simulate",
             f"simulate --seed {seed}{scale}",
-            lambda: sync.commands.simulate_season(
+            lambda: sync.commands_simulate.simulate_season(
                 programme, backend, place, seed=seed, people=people
             ),
         )
@@ -174,14 +176,14 @@ def remove(folder: Path) -> None:
 
 
 @contextmanager
-def serving(place: Place, seconds: dict[str, float]) -> Iterator[sync.commands.Kobo]:
+def serving(place: Place, seconds: dict[str, float]) -> Iterator[Kobo]:
     """The embedded server as a process of its own on a free loopback port, until the block ends."""
     out.print("$ watphon serve --port 0", markup=False)
     begun = time.perf_counter()
     with server.commands.started(place.data) as (url, token):
         seconds["serve"] = time.perf_counter() - begun
         out.print(f"  {url}")
-        yield sync.commands.Kobo(url, token)
+        yield Kobo(url, token)
 
 
 def show(findings: tuple[Finding, ...]) -> None:

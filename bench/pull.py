@@ -13,6 +13,7 @@ Every reader is a process of its own, so that memory is its own too.
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import subprocess
@@ -22,6 +23,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from forms.instance import to_xml
 from forms.model import Form, Question, Record, Submission
@@ -64,10 +66,13 @@ def items(programme: Programme, uid: str, version: str, rows: int) -> Iterator[I
 # ── the readers, each run as `python bench/pull.py --read NAME URL TOKEN UID FOLDER` ─────────────
 
 
-def koboextractor(url: str, token: str, uid: str, folder: str, limit: int | None = None) -> int:
-    from koboextractor import KoboExtractor
+def peer(name: str) -> Any:
+    """A peer's module; they come with `pip install .[bench]`."""
+    return importlib.import_module(name)
 
-    extractor = KoboExtractor(token, f"{url}/api/v2")
+
+def koboextractor(url: str, token: str, uid: str, folder: str, limit: int | None = None) -> int:
+    extractor = peer("koboextractor").KoboExtractor(token, f"{url}/api/v2")
     rows = 0
     while True:
         page = extractor.get_data(uid, start=rows, limit=limit)
@@ -81,17 +86,13 @@ def koboextractor_helped(url: str, token: str, uid: str, folder: str) -> int:
 
 
 def pykobo(url: str, token: str, uid: str, folder: str) -> int:
-    import pykobo as peer
-
-    form = peer.Manager(url=url, api_version=2, token=token).get_form(uid)
+    form = peer("pykobo").Manager(url=url, api_version=2, token=token).get_form(uid)
     form.fetch_data()
     return len(form.data)
 
 
 def pykobo_helped(url: str, token: str, uid: str, folder: str) -> int:
-    import pykobo as peer
-
-    form = peer.Manager(url=url, api_version=2, token=token).get_form(uid)
+    form = peer("pykobo").Manager(url=url, api_version=2, token=token).get_form(uid)
     address, rows = form.url_data, 0
     while True:
         form.url_data = f"{address}?limit=1000&start={rows}"

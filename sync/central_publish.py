@@ -84,22 +84,23 @@ class CentralPublishing:
     # ── what is there ────────────────────────────────────────────────────────────────────────────
 
     def project_id(self, programme_id: str) -> str:
-        """The id of our project: the one that carries our mark, else the one of that name, else the
-        one under which we published before, else `""`.
+        """The id of our project: the one programme.toml names, else the one that carries our line,
+        else the one under which we published before, else `""`.
         """
         listed = self.connection.json("GET", "/v1/projects")
         # As a word: one programme's id may begin with another's.
         ours = [p for p in listed if note(programme_id) in str(p["description"] or "").split()]
         named = [p for p in listed if p["name"] == (self.project or programme_id)]
-        if len(ours or named) > 1:
+        found = (named or ours) if self.project else (ours or named)
+        if len(found) > 1:
             raise ServerProblem.at(
                 f"{self.url} {self.project or programme_id}",
                 "more than one project is called so or carries this programme's line",
                 "rename the others, or take the line watphon:… out of their description",
                 code="two_assets",
             )
-        found = ours or named or [p for p in listed if str(p["id"]) == self.adopted]
-        if found and not ours:
+        found = found or [p for p in listed if str(p["id"]) == self.adopted]
+        if found and found[0] not in ours:
             self.unmarked[str(found[0]["id"])] = str(found[0]["description"] or "")
         return str(found[0]["id"]) if found else ""
 

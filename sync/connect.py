@@ -39,7 +39,7 @@ def backend_of(programme: Programme, url: str | None) -> Backend:
     """The programme's server, with who we are; raises `UsageProblem` when nothing says it."""
     address = url or programme.backend.url
     if programme.backend.kind == "central":
-        return central(address, programme.backend.project or programme.id)
+        return central(address, programme.backend.project)
     return Kobo(address, token())
 
 

@@ -11,7 +11,8 @@ from conftest import RunningServer
 from forms import simulate
 from forms.place import Place
 from forms.programme import load, shipped
-from sync.commands import outgoing, publish_programme, pull_data
+from sync.commands import publish_programme, pull_data
+from sync.commands_simulate import outgoing
 from sync.kobo import Kobo
 from sync.phone import Phone, send_all
 
