@@ -99,12 +99,16 @@ def decoded(answer: Answer, decode: Callable[[bytes], T]) -> T:
         raise Broken(f"the answer is not whole JSON ({error})") from error
 
 
-def retry_after(value: str) -> float:
-    """Seconds asked for by a Retry-After header: a number, or an HTTP date; 0 when unreadable."""
+def retry_after(value: str, date: str = "") -> float:
+    """Seconds asked for by a Retry-After header: a number, or an HTTP date; 0 when unreadable.
+
+    A date is measured from the answer's own `date`, since clocks differ.
+    """
     if re.fullmatch(r"\s*\d{1,9}\s*", value):
         return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (TypeError, ValueError):
         return 0.0
 

@@ -289,8 +289,18 @@ class Backend(Protocol):
         """Bring one form, its media and its rights onto the server; sends only what differs."""
         ...
 
-    def link(self, uid: str, links: Sequence[Link], sources: Mapping[str, str]) -> tuple[str, ...]:
-        """Bring the form's links up to date (`sources`: form id → uid); gives what was done."""
+    def link(
+        self,
+        uid: str,
+        links: Sequence[Link],
+        sources: Mapping[str, str],
+        *,
+        dry_run: bool = False,
+    ) -> tuple[str, ...]:
+        """Bring the form's links up to date (`sources`: form id → uid); gives what was done.
+
+        With `dry_run` it says what would be.
+        """
         ...
 
     def xform(self, uid: str) -> bytes:

@@ -40,7 +40,7 @@ from sync.central_rows import (
 
 __all__ = ["Central"]
 
-PAGE = 2_000
+PAGE = 5_000
 LIGHT_PAGE = 10_000
 REFETCH = 60
 """Ids per refetch: each is half a hundred characters of URL, and 16 kB is what the server takes."""

@@ -357,7 +357,14 @@ class CentralPublishing:
 
         return remove
 
-    def link(self, uid: str, links: Sequence[Link], sources: Mapping[str, str]) -> tuple[str, ...]:
+    def link(
+        self,
+        uid: str,
+        links: Sequence[Link],
+        sources: Mapping[str, str],
+        *,
+        dry_run: bool = False,
+    ) -> tuple[str, ...]:
         """Nothing: Central links forms by entities, which the workbook declares; `publish` says so."""
         return ()
 

@@ -11,6 +11,7 @@ without its trailing slash), and a token would travel to an address nobody wrote
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -198,11 +199,12 @@ class Connection:
         when the disk is full.
         """
         part = target.with_name(f"{target.name}.part")
-        url, attempt = self.url + path, 0
+        url, attempt, most = self.url + path, 0, 0
         while True:
             attempt += 1
             trouble: Exception | Answer
             before = part.stat().st_size if part.exists() else 0
+            most = max(most, before)
             try:
                 refused = self.download_once(url, part, before, progress)
                 if refused is None:
@@ -215,8 +217,8 @@ class Connection:
                     continue
             except (requests.RequestException, urllib3.exceptions.HTTPError, Broken) as error:
                 trouble = error
-                # As long as bytes arrive the line is worth another attempt.
-                if part.exists() and part.stat().st_size > before:
+                # As long as more arrives than ever before the line is worth another attempt.
+                if part.exists() and part.stat().st_size > most:
                     attempt = 1
             wait = again_after("GET", trouble, attempt, self.pause)
             if wait is None or attempt >= self.tries:
@@ -244,18 +246,24 @@ class Connection:
             if response.status_code not in (200, 206):
                 content = read_body(response, until)
                 return Answer(response.url, response.status_code, response.headers, content)
+            refuse_page(response)
             resumed = response.status_code == 206
+            whole = size_of(response, before)
+            etag = response.headers.get("ETag", "")
+            known = tag.read_text("ascii") if resumed and tag.exists() else ""
+            if resumed and (whole is None or (etag and known and etag != known)):
+                part.unlink(missing_ok=True)
+                raise Broken("the rest that came is not the rest of what is here")
             # A weak tag promises nothing about bytes.
-            if (etag := response.headers.get("ETag", "")) and not etag.startswith("W/"):
+            if etag and not etag.startswith("W/"):
                 tag.write_text(etag, "ascii", "replace")
-            whole = (before if resumed else 0) + int(response.headers.get("Content-Length") or -1)
             with part.open("ab" if resumed else "wb") as file:
                 while piece := response.raw.read1(CHUNK, decode_content=True):
                     file.write(piece)
                     progress(file.tell())
                     if time.monotonic() > until:
                         raise Broken("the file came too slowly to wait for its end")
-                if "Content-Length" in response.headers and file.tell() != whole:
+                if whole is not None and file.tell() != whole:
                     raise Broken("the file broke off before its end")
         return None
 
@@ -266,6 +274,38 @@ class Connection:
         return session.get(
             url, headers=headers, timeout=(10.0, self.timeout), allow_redirects=False, stream=True
         )
+
+
+def refuse_page(response: requests.Response) -> None:
+    """`ServerProblem` when a web page came instead of a file: a guest network's sign-in, say.
+
+    A form server says of a file that it is one, of a page of HTML that somebody sent, too (076).
+    """
+    headers = response.headers
+    if headers.get("Content-Type", "").startswith("text/html") and (
+        "Content-Disposition" not in headers
+    ):
+        raise ServerProblem.at(
+            response.url,
+            f"answered {response.status_code} with a web page instead of the file",
+            "check the address and whether this network asks you to sign in, then run it again",
+            code="not_a_file",
+        )
+
+
+def size_of(response: requests.Response, before: int) -> int | None:
+    """How long the whole file is, as far as the answer tells.
+
+    None for a 206 that does not begin at `before`, or does not say where (RFC 9110, 14.4); it may
+    hold less than the whole rest.
+    """
+    length = response.headers.get("Content-Length", "")
+    if response.status_code != 206:
+        return int(length) if length.isdecimal() else None
+    told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if told is None or int(told[1]) != before:
+        return None
+    return int(told[2]) + 1 if told[3] == "*" else int(told[3])
 
 
 def read_body(response: requests.Response, until: float) -> bytes:
@@ -295,7 +335,8 @@ def again_after(
         # A 500 is usually a fault of the request (malformed JSON, a stale version): ask once more.
         if trouble.status == 500 and attempt > 1:
             return None
-        asked = retry_after(trouble.headers.get("Retry-After", ""))
+        said = trouble.headers
+        asked = retry_after(said.get("Retry-After", ""), said.get("Date", ""))
         return None if asked > LONGEST_WAIT else max(wait, asked)
     if isinstance(trouble, requests.exceptions.SSLError):
         return None

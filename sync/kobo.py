@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -179,7 +180,7 @@ class Kobo(Publishing):
         query = "(action:modify-submission OR action:delete-submission)"
         if since:
             # From that second on: it may not have been over. What is known is not taken in twice.
-            query += f' AND date_created__gte:"{since}"'
+            query += f' AND date_created__gte:"{hour_before(since)}"'
         found: list[Happened] = []
         start = 0
         while True:
@@ -237,6 +238,11 @@ def ids_of(page: Unread) -> list[int]:
 
 def row_ids(marks: Sequence[Mark]) -> list[int]:
     return [mark.row_id for mark in marks]
+
+
+def hour_before(moment: str) -> str:
+    """What was noted after `moment` by a clock that was set back an hour meanwhile is noted there."""
+    return (datetime.fromisoformat(moment) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def root_of_entry(entry: Mapping[str, Any]) -> str:

@@ -293,30 +293,39 @@ class Publishing(Account):
                     code="access_refused",
                 ) from problem
 
-    def link(self, uid: str, links: Sequence[Link], sources: Mapping[str, str]) -> tuple[str, ...]:
+    def link(
+        self,
+        uid: str,
+        links: Sequence[Link],
+        sources: Mapping[str, str],
+        *,
+        dry_run: bool = False,
+    ) -> tuple[str, ...]:
         """Offer rows of other forms of the programme to this one; gives what was done, in words."""
         path = f"/api/v2/assets/{uid}/paired-data/"
         listed = self.linked_now(uid)
         if listed is None:
             return ()
         make, change, remove = link_changes(listed["results"], links, sources)
-        done: list[str] = []
-        for url, told in remove:
+        done = (
+            *(told for _, told in remove),
+            *(f"offers rows of {link.source} as {link.name}.xml" for link in make),
+            *(f"offers other fields of {link.source} as {link.name}.xml" for link, _ in change),
+        )
+        if dry_run:
+            return done
+        for url, _ in remove:
             self.connection.bytes("DELETE", path_of(url, self.url), accept=(404,))
-            done.append(told)
         for link in (*make, *(link for link, _ in change)):
             self.share(sources[link.source], link.fields)
         for link in make:
             source = f"{self.url}/api/v2/assets/{sources[link.source]}/"
             body = {"source": source, "filename": link.name, "fields": list(link.fields)}
             self.connection.json("POST", path, json=body)
-            done.append(f"offers rows of {link.source} as {link.name}.xml")
         for link, url in change:
-            self.connection.json(
-                "PATCH", path_of(url, self.url), json={"fields": list(link.fields)}
-            )
-            done.append(f"offers other fields of {link.source} as {link.name}.xml")
-        return tuple(done)
+            fields = {"fields": list(link.fields)}
+            self.connection.json("PATCH", path_of(url, self.url), json=fields)
+        return done
 
     def linked_now(self, uid: str) -> Mapping[str, Any] | None:
         """The links of an asset (243); None where the server has no such notion."""
@@ -345,6 +354,7 @@ def is_live(asset: Mapping[str, Any]) -> bool:
 
 
 def rights_told(rights: Rights) -> tuple[Step, ...]:
+    """What would change about rights, as steps of a plan."""
     return tuple(Step("access", told) for _, told in (*rights.revoke, *rights.grant))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,10 +55,11 @@ ON CONFLICT (form_id, root_id, name) DO UPDATE SET
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How many submissions a `save` brought, and how many it changed."""
+    """How many submissions a `save` brought and how many it changed; the marks of the changed ones."""
 
     new: int
     changed: int
+    touched: tuple[Mark, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,18 @@ class Mirror:
         with self.transaction():
             self.base.execute("INSERT OR REPLACE INTO made VALUES (?, ?)", (what, of))
 
+    def owe_log(self, form_id: str) -> None:
+        """Note, in the transaction of a change, that the server's log has to tell of it yet."""
+        self.base.execute("INSERT OR REPLACE INTO made VALUES (?, 'owed')", (log_of(form_id),))
+
+    def owes_log(self, form_id: str) -> bool:
+        """Whether rows changed since the server's log was last asked for to its end."""
+        return self.made_of(log_of(form_id)) == "owed"
+
+    def note_log(self, form_id: str) -> None:
+        """Note that the server's log was asked for to its end."""
+        self.note_made(log_of(form_id), "")
+
     def form_ids(self) -> tuple[str, ...]:
         """Forms that were pulled at least once."""
         with storage_problem(self.path):
@@ -246,11 +259,13 @@ class Mirror:
             if edited:
                 now = self.now()
                 self.base.executemany(CHAIN, [(now, form_id, row.root_id) for row in edited])
+                self.owe_log(form_id)
             self.base.executemany(PUT, [columns(form_id, row) for row in put])
             self.list_files(form_id, put, before)
             self.move_on(form_id, cursor, len(put))
         new = sum(row.root_id not in before or before[row.root_id].withdrawn for row in put)
-        return Saved(new, sum(not before[row.root_id].withdrawn for row in edited))
+        touched = tuple(Mark(row.row_id, row.root_id, row.mark) for row in edited)
+        return Saved(new, sum(not before[row.root_id].withdrawn for row in edited), touched)
 
     def all_new(self, form_id: str, rows: Sequence[Row]) -> bool:
         """Put in rows of which none is known yet, and not twice in `rows`; else nothing, and False.
@@ -318,6 +333,7 @@ class Mirror:
             return 0
         with self.transaction():
             self.move_on(form_id, None, 1)
+            self.owe_log(form_id)
             return self.base.execute(
                 "UPDATE rows SET withdrawn = 1 WHERE form_id = ? AND NOT withdrawn "
                 "AND root_id IN (SELECT value FROM json_each(?))",
@@ -404,6 +420,11 @@ class Mirror:
                     (form_id, root_id),
                 )
             )
+
+
+def log_of(form_id: str) -> str:
+    """How the server's log of a form is called among what was made."""
+    return f"log of {form_id}"
 
 
 def columns(form_id: str, row: Row) -> tuple[object, ...]:

@@ -81,7 +81,21 @@ def plan(
 ) -> dict[str, tuple[Step, ...]]:
     """What `publish` would do, by form id; nothing is sent. Raises as `publish` does."""
     forms, known = prepared(programme, backend, record)
-    return {form.form_id: backend.plan(form, known.get(form.form_id)) for form in forms}
+    uids = {form_id: there.uid for form_id, there in known.items()}
+    return {
+        form.form_id: (
+            *backend.plan(form, known.get(form.form_id)),
+            *(Step("access", told) for told in links_to_make(form, uids, backend)),
+        )
+        for form in forms
+    }
+
+
+def links_to_make(form: Outgoing, uids: Mapping[str, str], backend: Backend) -> tuple[str, ...]:
+    """What would change about a form's links; before its sources are there, all of them."""
+    if form.form_id not in uids or any(link.source not in uids for link in form.links):
+        return tuple(f"offers rows of {link.source} as {link.name}.xml" for link in form.links)
+    return backend.link(uids[form.form_id], form.links, uids, dry_run=True)
 
 
 def prepared(
@@ -113,8 +127,8 @@ def same_workbook(there: Deployed, form: Outgoing) -> bool:
 def linked(
     form: Outgoing, published: Published, done: Sequence[Published], backend: Backend
 ) -> Published:
-    """Offer other forms' rows to a form, once all are there."""
-    if not form.links:
+    """Offer other forms' rows to a form, once all are there; links no longer declared go."""
+    if published.action == "created" and not form.links:
         return published
     uids = {one.form_id: one.uid for one in done}
     told = backend.link(published.uid, form.links, uids)

@@ -142,7 +142,8 @@ def pull_form(
         saved = mirror.save(form_id, page.rows, cursor=page.cursor, afresh=wanted.full)
         tally.add(saved, len(page.rows))
         progress(form_id, tally.rows, tally.rows + page.left)
-    if stamp and (wanted.full or not cursor) and backend.stamp(source) == stamp:
+    read_all = (wanted.full or not cursor) and not mirror.owes_log(form_id)
+    if stamp and read_all and backend.stamp(source) == stamp:
         # Nothing happened while every row was read: the pages were the sweep.
         result = quick(form_id, source, backend, mirror, tally)
         if not result.differs and not mirror.waiting(form_id):
@@ -152,11 +153,12 @@ def pull_form(
         return quick(form_id, source, backend, mirror, tally)
     result = settled(form_id, source, backend, mirror, progress, tally)
     if result.complete:
-        if stamp:
-            mirror.set_stamp(form_id, stamp, result.server_count)
-        if tally.changed or tally.withdrawn:
+        if mirror.owes_log(form_id):  # from a pull that was stopped before its end, too
             since = last_logged(mirror, form_id)
             keep_log(mirror, form_id, backend.log(source.uid, since, tally.touched))
+            mirror.note_log(form_id)
+        if stamp:
+            mirror.set_stamp(form_id, stamp, result.server_count)
     return result
 
 
@@ -202,6 +204,7 @@ class Tally:
         self.rows += rows
         self.new += saved.new
         self.changed += saved.changed
+        self.touched += saved.touched
 
 
 def settled(
@@ -220,7 +223,6 @@ def settled(
         if source.whole:
             tally.withdrawn += mirror.withdraw(form_id, found.gone)
         progress(form_id, tally.rows, tally.rows)
-        tally.touched += found.unsettled
         for at in range(0, len(found.unsettled), BATCH):
             rows = backend.rows(source, found.unsettled[at : at + BATCH])
             progress(form_id, at, len(found.unsettled))

@@ -93,6 +93,7 @@ def write_tables(
     findings: list[Finding] = []
     forms: dict[str, FormTables] = {}
     with storage_problem(folder), no_collection():
+        put_back(folder)
         remove(fresh)
         fresh.mkdir(parents=True)
         try:
@@ -159,6 +160,13 @@ def no_collection() -> Iterator[None]:
 def remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def put_back(folder: Path) -> None:
+    """The old tables again where they were, when `replace` was stopped between its renames."""
+    old = folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
 
 
 def replace(fresh: Path, folder: Path) -> None:

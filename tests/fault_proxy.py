@@ -90,8 +90,11 @@ class FaultProxy:
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).hostname, urlsplit(upstream).port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = free.getsockname()
+        # A port that was asked for by its number is kept while the listener is shut down (Linux).
+        self.listener = socket.create_server(address)
+        self.url = f"http://127.0.0.1:{address[1]}"
         self.lock, self.door = threading.Lock(), threading.Lock()
         self.met: Counter[str] = Counter()
         self.lines: set[socket.socket] = set()
@@ -126,7 +129,6 @@ class FaultProxy:
         with self.door:
             if self.open.is_set():
                 self.open.clear()
-                # Linux: a listener that is shut down keeps its port and refuses until it listens again.
                 self.listener.shutdown(socket.SHUT_RDWR)
             self.refused = waits
         self.hang_up()
@@ -247,7 +249,11 @@ def made_up(fault: Fault, number: int) -> Said | None:
             wait = (("Retry-After", str((0, 7, 3600)[number % 3])),)
             return Said("HTTP/1.1 429 Too Many Requests", html + wait, b"")
         case "429 with a date":
-            wait = (("Retry-After", "Mon, 23 Nov 2026 13:02:17 GMT"),)
+            # A clock that is far from ours: seven seconds from its own now.
+            wait = (
+                ("Date", "Mon, 23 Nov 2026 13:02:10 GMT"),
+                ("Retry-After", "Mon, 23 Nov 2026 13:02:17 GMT"),
+            )
             return Said("HTTP/1.1 429 Too Many Requests", html + wait, b"")
         case "500" | "502" | "503" | "504":
             return Said(f"HTTP/1.1 {fault.kind} Failed", html, PAGE_OF_HTML)

@@ -54,7 +54,7 @@ class Gate:
 
     asked: list[Asked] = field(default_factory=list)
     shut_after: int | None = None
-    acts: list[tuple[Callable[[Asked], bool], int, Callable[[], None]]] = field(
+    acts: list[tuple[Callable[[Asked], bool], int, Callable[[], object]]] = field(
         default_factory=list
     )
     clip: tuple[str, int] | None = None
@@ -71,7 +71,7 @@ class Gate:
         self.acts.clear()
         self.shut_after = None
 
-    def before(self, number: int, fits: Callable[[Asked], bool], act: Callable[[], None]) -> None:
+    def before(self, number: int, fits: Callable[[Asked], bool], act: Callable[[], object]) -> None:
         """Let `act` happen before the `number`-th request from now that fits."""
         self.acts.append((fits, number, act))
 
@@ -82,8 +82,8 @@ class Gate:
             if self.shut_after is not None and len(self.asked) >= self.shut_after:
                 return False
             self.asked.append(one)
-            due: list[Callable[[], None]] = []
-            left: list[tuple[Callable[[Asked], bool], int, Callable[[], None]]] = []
+            due: list[Callable[[], object]] = []
+            left: list[tuple[Callable[[Asked], bool], int, Callable[[], object]]] = []
             for fits, number, act in self.acts:
                 number -= fits(one)
                 due += [act] if number == 0 else []
@@ -101,6 +101,7 @@ class Gate:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = -1
+            disable_nagle_algorithm = True
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -2,14 +2,14 @@
 
 The bodies of its answers are the recorded ones with other values in them, so that nothing can be
 relied on that a real server does not say; `tests/test_kobo_dialect.py` compares the two. The API
-(kf…) and the phones (kc…) live on two hosts, as there. Rows and phones are in `kobo_dialect_rows`.
+(kf…) and the phones (kc…) live on two hosts, as there. The rest is in
+the modules beside it: assets, rows, sharing, phones.
 """
 
 from __future__ import annotations
 
 import base64
 import copy
-import hashlib
 import itertools
 import threading
 import uuid
@@ -20,7 +20,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
-from kobo_dialect_rows import Asset, Reply, body_of, page_of, parts_of, shaped
+from kobo_dialect_answers import NOT_FOUND, PAGE_500, Reply, body_of, page_of, shaped
+from kobo_dialect_assets import Asset
+from kobo_dialect_phones import answer_phone
+from kobo_dialect_sharing import add_file, paired, rights
 from small_kobo import TOKEN, serving
 
 from forms.problems import Problem
@@ -30,11 +33,7 @@ __all__ = ["OUTSIDER", "OWNER", "KoboDialect", "running"]
 
 OWNER = "me_office"
 OUTSIDER = "outsider"
-USERS = {OWNER, OUTSIDER, "enum1", "enum2", "AnonymousUser"}
-TOKENS = {TOKEN: OWNER, "f" * 40: OUTSIDER}
-NOT_FOUND = Reply(404, {"detail": "Not found."})
-PAGE_500 = Reply(500, b"<!DOCTYPE html><html><body>Server Error (500)</body></html>", "text/html")
-DAY = "2026-11-23T"
+TOKENS = {TOKEN: OWNER, "f" * 40: OUTSIDER, "e" * 40: "enum1"}
 
 
 class KoboDialect:
@@ -114,8 +113,7 @@ class KoboDialect:
         """Answer one request about an asset; who does not own it may only read."""
         if user != OWNER and method != "GET":
             return NOT_FOUND
-        if kind == "application/json":
-            given = orjson.loads(body)
+        given = orjson.loads(body) if kind == "application/json" and body else {}
         match rest:
             case []:
                 if method == "PATCH":
@@ -124,18 +122,17 @@ class KoboDialect:
                     asset.sharing = given.get("data_sharing", asset.sharing)
                 return Reply(200, self.asset_json(asset))
             case ["deployment"]:
-                given = orjson.loads(body) if body else {}
                 return self.deployment(asset, method, given)
             case ["files"] if method == "POST":
-                return self.add_file(asset, body, kind)
+                return add_file(self, asset, body, kind)
             case ["files"]:
                 return Reply(200, page_of(list(asset.files.values()), query))
             case ["files", uid] if method == "DELETE":
                 return Reply(204) if asset.files.pop(uid, None) else NOT_FOUND
             case ["permission-assignments", *uid]:
-                return self.rights(asset, method, uid, body)
+                return rights(self, asset, method, uid, body)
             case ["paired-data", *uid]:
-                return self.paired(asset, method, uid, body)
+                return paired(self, asset, method, uid, body)
             case ["versions"]:
                 return Reply(200, shaped(156, self.url, asset.uid, asset.versions_json()))
             case ["history"]:
@@ -145,7 +142,7 @@ class KoboDialect:
                     )
                 return Reply(200, page_of(asset.history_of(query.get("q", "")), query))
             case ["data", *more]:
-                return asset.data_answer(method, more, dict(query), body, user)
+                return asset.data_answer(method, more, query, body, asset.filters_of(user))
         return NOT_FOUND
 
     def me(self, user: str) -> Reply:
@@ -241,77 +238,6 @@ class KoboDialect:
         found |= {"active": asset.active, "version_id": asset.deployed_version_id}
         return Reply(200, {**found, "asset": self.asset_json(asset)})
 
-    def add_file(self, asset: Asset, body: bytes, kind: str) -> Reply:
-        """POST files/ (018-024)."""
-        fields, files = parts_of(body, kind)
-        if "metadata" not in fields:
-            return PAGE_500
-        if not files:
-            return Reply(400, {"content": ["No files have been submitted"]})
-        name, content, media_type = files[0]
-        if not media_type.startswith(("image/", "text/csv", "application/xml")):
-            return Reply(400, {"content": ["Only `image`, … MIME types are allowed"]})
-        if any(one["metadata"]["filename"] == name for one in asset.files.values()):
-            return Reply(400, {"content": ["File already exists"]})
-        uid = self.uid("af")
-        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        metadata = {"filename": name, "hash": f"md5:{digest}", "mimetype": media_type}
-        own = {"uid": uid, "date_created": self.now(), "metadata": metadata}
-        made = shaped(18, self.url, asset.uid, own)
-        for key in ("url", "content"):
-            made[key] = made[key].replace("afnYDweZu4WEVVe2iT25VGx", uid)
-        asset.files[uid] = made
-        asset.contents[digest] = content
-        return Reply(201, made)
-
-    # ── rights and links ─────────────────────────────────────────────────────────────────────────
-
-    def rights(self, asset: Asset, method: str, uid: list[str], body: bytes) -> Reply:
-        """034-036, 214, 219; what a partial permission says comes back as in 220."""
-        if method == "GET":
-            return Reply(200, list(asset.rights.values()))
-        if method == "DELETE":
-            return Reply(204) if asset.rights.pop(uid[0], None) else NOT_FOUND
-        given = orjson.loads(body)
-        name, right = (given[key].rstrip("/").rpartition("/")[2] for key in ("user", "permission"))
-        if name not in USERS:
-            return Reply(400, {"user": ["Invalid hyperlink - Object does not exist."]})
-        made = asset.grant(name, right, given.get("partial_permissions"))
-        if right == "partial_submissions":  # the server adds its companion (220)
-            asset.grant(name, "view_asset")
-        return Reply(201, made)
-
-    def paired(self, asset: Asset, method: str, uid: list[str], body: bytes) -> Reply:
-        """239, 241-243, 248."""
-        if method == "GET":
-            return Reply(200, page_of(list(asset.pairs.values()), {}))
-        if method == "DELETE":
-            return Reply(204) if asset.pairs.pop(uid[0], None) else NOT_FOUND
-        given = orjson.loads(body)
-        known = asset.pairs[uid[0]] if uid else {}
-        source = self.assets[(given.get("source") or known["source"]).strip("/").split("/")[-1]]
-        if not source.sharing.get("enabled"):
-            words = f"Data sharing for `{source.uid}` is not enabled"
-            return Reply(400, {"source": [words]})
-        legal = source.sharing.get("fields") or []
-        if legal and not {*given["fields"]} <= {*legal}:
-            choices = ",".join(f"`{one}`" for one in legal)
-            words = f"Some fields are invalid, choices are: {choices}"
-            return Reply(400, {"fields": [words]})
-        if uid:
-            known["fields"] = given["fields"]
-            return Reply(200, known)
-        new = self.uid("pd")
-        asset.pairs[new] = {
-            "source": f"{self.url}/api/v2/assets/{source.uid}/",
-            "source__name": source.name,
-            "fields": given["fields"],
-            "filename": f"{given['filename']}.xml",
-            "url": f"{self.url}/api/v2/assets/{asset.uid}/paired-data/{new}/",
-        }
-        # Just made, its source is not told (241).
-        return Reply(201, {**asset.pairs[new], "source": None, "source__name": None})
-
 
 @contextmanager
 def running(kobo: KoboDialect) -> Iterator[tuple[str, str]]:
@@ -323,6 +249,7 @@ def running(kobo: KoboDialect) -> Iterator[tuple[str, str]]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = -1
+            disable_nagle_algorithm = True
 
             def answer(self) -> None:
                 parts = urlsplit(self.path)
@@ -350,8 +277,6 @@ def running(kobo: KoboDialect) -> Iterator[tuple[str, str]]:
                 """Silence: tests read answers, not logs."""
 
         return Handler
-
-    from kobo_dialect_phones import answer_phone
 
     with (
         serving(handler(kobo.answer)) as api,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from kobo_dialect_rows import Asset, Reply, parts_of
+from kobo_dialect_answers import Reply, parts_of
+from kobo_dialect_assets import Asset
 
 from forms.instance import envelope, parse_xml
 from forms.problems import InstanceProblem
@@ -142,6 +143,8 @@ def submitted(
             row_id = asset.keep(document, 0, user)
         elif not asset.attach(row_id, brought):
             return xml(REFUSED.format("Duplicate Instance"), 202)
+    elif said.deprecated_id and user != "me_office":  # 112
+        return xml(REFUSED.format("Forbidden"), 403)
     elif said.deprecated_id:
         row_id = asset.find_row(f"uuid:{said.deprecated_id}")
         if not row_id:

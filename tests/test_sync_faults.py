@@ -18,7 +18,7 @@ from fault_proxy import FOR_EVER, KINDS, Fault, FaultProxy, between
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_kobo import TOKEN, SmallKobo, running
-from undisturbed import FORM, HAPPENINGS, Happening, Watched, World, comparable, everything
+from undisturbed import FORM, HAPPENINGS, ROOTS, Happening, Watched, World, comparable, everything
 
 from forms.problems import Problem, ServerProblem
 from forms.programme import Programme, load, shipped
@@ -55,7 +55,7 @@ def proxy(kobo: SmallKobo) -> Iterator[FaultProxy]:
 def through(proxy: FaultProxy, *, tries: int = 3) -> Kobo:
     """A client that waits for nothing: pauses are told to the proxy, silence and drips end soon."""
     line = Connection(
-        proxy.url, TOKEN, tries=tries, timeout=0.25, deadline=0.12, pause=0.0, sleep=proxy.waited
+        proxy.url, TOKEN, tries=tries, timeout=0.15, deadline=0.1, pause=0.0, sleep=proxy.waited
     )
     return Kobo(proxy.url, TOKEN, page=PAGE, connection=line, sleep=proxy.waited)
 
@@ -65,28 +65,36 @@ def through(proxy: FaultProxy, *, tries: int = 3) -> Kobo:
 
 @dataclass(frozen=True, slots=True)
 class Disturbed:
-    """A pull, what happens on the server before its n-th request, and what befalls that request."""
+    """A pull, what happens on the server before its n-th request, and what befalls that request.
+
+    With `restless` a row is edited before every request, so that no sweep sees the server at rest.
+    `together` pages are saved at a time.
+    """
 
     faults: Mapping[int, Fault]
     meanwhile: Mapping[int, list[Happening]]
     full: bool
+    restless: bool
+    together: int
 
 
-NUMBERS = st.integers(0, 13)
+NUMBERS = st.integers(0, 17)
 FAULTS = st.builds(
     Fault,
     kind=st.sampled_from(KINDS),
-    times=st.sampled_from((1, 1, 1, 2, FOR_EVER)),
+    times=st.sampled_from((1, 1, 1, 1, 2, FOR_EVER)),
     at=st.sampled_from((0.0, 0.1, 0.5, 0.9, 0.999)),
 )
 PULLS = st.builds(
     Disturbed,
-    faults=st.dictionaries(NUMBERS, FAULTS, max_size=3),
+    faults=st.dictionaries(NUMBERS, FAULTS, min_size=1, max_size=4),
     meanwhile=st.dictionaries(NUMBERS, st.lists(HAPPENINGS, min_size=1, max_size=2), max_size=3),
-    full=st.sampled_from((False, False, False, True)),
+    full=st.sampled_from((False,) * 5 + (True,)),
+    restless=st.sampled_from((False,) * 9 + (True,)),
+    together=st.sampled_from((1, 5)),
 )
 SCHEDULES = st.tuples(
-    st.lists(HAPPENINGS, min_size=3, max_size=10), st.lists(PULLS, min_size=1, max_size=3)
+    st.integers(2, ROOTS), st.lists(HAPPENINGS, max_size=6), st.lists(PULLS, min_size=1, max_size=3)
 )
 
 
@@ -98,16 +106,17 @@ def disturbed(
     def meanwhile(number: int) -> None:
         for happening in one.meanwhile.get(number, ()):
             world.happen(happening)
+        if one.restless:
+            world.happen(("edit", 0))
 
     proxy.play(one.faults, meanwhile)
     before = world.standing()
     world.touched = set()
     backend = through(proxy)
     try:
-        with Mirror(watched.path) as mirror:
-            (result,) = pull(
-                programme, backend, mirror, forms=[FORM], wanted=Wanted(full=one.full)
-            )
+        with Mirror(watched.path) as mirror, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sync.pull.TOGETHER", one.together)
+            (result,) = pull(programme, backend, mirror, forms=[FORM], wanted=Wanted(full=one.full))
     except Problem as problem:
         for finding in problem.findings:
             assert finding.where
@@ -127,7 +136,7 @@ def disturbed(
 
 def calm(kobo: SmallKobo, programme: Programme, path: Path) -> None:
     """An undisturbed pull, which says complete."""
-    backend = Kobo(kobo.url, TOKEN, page=PAGE)
+    backend = Kobo(kobo.url, TOKEN)
     with Mirror(path) as mirror:
         (result,) = pull(programme, backend, mirror, forms=[FORM])
     backend.connection.close()
@@ -152,12 +161,14 @@ def test_500_random_schedules_end_in_the_undisturbed_mirror(
         suppress_health_check=list(HealthCheck),
     )
     @given(schedule=SCHEDULES)
-    def end_alike(schedule: tuple[list[Happening], list[Disturbed]]) -> None:
-        first, pulls = schedule
+    def end_alike(schedule: tuple[int, list[Happening], list[Disturbed]]) -> None:
+        rows, first, pulls = schedule
         folder = Path(tempfile.mkdtemp())
         watched = Watched(folder / "disturbed")
         world = World(kobo)
         try:
+            for number in range(rows):
+                world.happen(("insert", number))
             for happening in first:
                 world.happen(happening)
             for one in pulls:
@@ -174,10 +185,52 @@ def test_500_random_schedules_end_in_the_undisturbed_mirror(
             shutil.rmtree(folder)
 
     end_alike()
-    print(ended, proxy.met)
     assert set(KINDS) == set(proxy.met), "not every kind of fault was met"
     for how in ("complete", "not complete", "failed: wrong_token", "failed: page_repeats"):
         assert ended[how], f"no pull ended so: {how} ({ended})"
+
+
+# ── single promises ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_revoked_half_way(
+    kobo: SmallKobo, proxy: FaultProxy, programme: Programme, tmp_path: Path
+) -> None:
+    """Said at once, with where a token is set; what came before it is kept."""
+    world = World(kobo)
+    for number in range(6):
+        world.happen(("insert", number))
+    proxy.play({4: Fault("revoke", times=FOR_EVER)})
+    with Mirror(tmp_path / "mirror.sqlite3") as mirror:
+        with pytest.raises(ServerProblem, match="WATPHON_TOKEN") as caught:
+            pull(programme, through(proxy), mirror, forms=[FORM])
+        assert caught.value.findings[0].code == "wrong_token"
+        assert 0 < mirror.count(FORM) < 6
+    assert len(proxy.asked) <= 6  # asking again with the same token is futile
+    calm(kobo, programme, tmp_path / "mirror.sqlite3")
+
+
+def test_a_server_whose_clock_is_an_hour_off(
+    kobo: SmallKobo, proxy: FaultProxy, programme: Programme, tmp_path: Path
+) -> None:
+    """A date in Retry-After is measured from the server's own now; changes it noted after its clock
+    was set back are in the log here, too."""
+    world = World(kobo)
+    for number in range(3):
+        world.happen(("insert", number))
+    waits: list[float] = []
+    proxy.play({2: Fault("429 with a date")})
+    backend = through(proxy)
+    backend.connection.sleep = waits.append
+    with Mirror(tmp_path / "mirror.sqlite3") as mirror:
+        (result,) = pull(programme, backend, mirror, forms=[FORM])
+    assert result.complete
+    assert waits == [7.0]
+    for happening in (("edit", 0), ("clock", 0), ("edit", 1)):
+        world.happen(happening)
+        calm(kobo, programme, tmp_path / "mirror.sqlite3")
+    logged = everything(tmp_path / "mirror.sqlite3")["log"]
+    assert {root_id for _, root_id, *_ in logged} == {"root-0", "root-1"}
 
 
 def cursor(found: dict[str, list[tuple[Any, ...]]]) -> int:

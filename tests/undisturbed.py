@@ -8,7 +8,7 @@ a link of the version chain, and nothing may be there that the server never had.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ __all__ = [
     "FORM",
     "HAPPENINGS",
     "PHOTO",
+    "ROOTS",
     "Happening",
     "Watched",
     "World",
@@ -36,7 +37,7 @@ FORM = "mne_registration"
 PHOTO = "g_consent/consent_signature"
 What = Literal["insert", "phantom", "edit", "review", "delete", "send again", "file", "clock"]
 Happening = tuple[What, int]
-ROOTS = 6
+ROOTS = 8
 HAPPENINGS = st.tuples(st.sampled_from(get_args(What)), st.integers(0, ROOTS - 1))
 STATUSES = ("approved", "not_approved", "on_hold", "")
 
@@ -135,6 +136,8 @@ class Watched:
 
     path: Path
     form: str = FORM
+    alike: Callable[[bytes], bytes] = bytes
+    """A payload without what depends on the way it came."""
     seen: dict[str, set[str]] = field(default_factory=dict)
     """Root ids with the instance ids they were seen with."""
 
@@ -145,7 +148,11 @@ class Watched:
                 "SELECT root_id, uuid FROM rows WHERE form_id = ?", (self.form,)
             ):
                 self.seen.setdefault(root_id, set()).add(uuid)
-            return {s.root_id: s.payload for s in mirror.stored(self.form) if not s.withdrawn}
+            return {
+                stored.root_id: self.alike(stored.payload)
+                for stored in mirror.stored(self.form)
+                if not stored.withdrawn
+            }
 
     def sound(self, ever: Mapping[str, set[bytes]]) -> None:
         """Whatever stopped a pull: the file is whole, and all that is in it was once on the server."""
@@ -156,10 +163,14 @@ class Watched:
             base.close()
         with Mirror(self.path) as mirror:
             for table in ("rows", "versions"):
-                for root_id, payload in mirror.base.execute(f"SELECT root_id, payload FROM {table}"):
+                for root_id, payload in mirror.base.execute(
+                    f"SELECT root_id, payload FROM {table}"
+                ):
                     assert payload in ever[root_id], f"{table}: {root_id} was never like this"
 
-    def agrees(self, before: Mapping[str, bytes], after: Mapping[str, bytes], touched: set[str]) -> None:
+    def agrees(
+        self, before: Mapping[str, bytes], after: Mapping[str, bytes], touched: set[str]
+    ) -> None:
         """A pull that says complete: whatever did not move meanwhile lies here as it lies there."""
         live = self.look()
         for root_id in (before.keys() | after.keys() | live.keys()) - touched:
@@ -174,16 +185,17 @@ class Watched:
         roots = {root_id for _, root_id, *_ in found["rows"]}
         assert len(roots) == len(found["rows"]), "a submission is there twice"
         assert roots == self.seen.keys(), "tombstones are the roots that were seen and are gone"
-        chains: dict[str, list[tuple[int, str, str]]] = {}
-        for _, root_id, n, uuid, mark, *_ in found["versions"]:
-            chains.setdefault(str(root_id), []).append((int(str(n)), str(uuid), str(mark)))
-        for _, root_id, row_id, uuid, mark, *_ in found["rows"]:
-            chain = chains.pop(str(root_id), [])
-            assert [n for n, _, _ in chain] == list(range(1, len(chain) + 1)), "the chain has a gap"
-            links = [*(link[1:] for link in chain), (uuid, mark)]
+        chains: dict[object, list[tuple[Any, ...]]] = {}
+        for _, root_id, n, uuid, mark, _, _, payload, _ in found["versions"]:
+            chains.setdefault(root_id, []).append((n, uuid, mark, payload))
+        for _, root_id, _, uuid, mark, _, _, _, payload, _ in found["rows"]:
+            chain = chains.pop(root_id, [])
+            assert [n for n, *_ in chain] == list(range(1, len(chain) + 1)), "the chain has a gap"
+            links = [*(link[1:] for link in chain), (uuid, mark, payload)]
+            # The same answers and status may return, of a second row: then `_id` tells them apart.
             assert all(one != other for one, other in pairwise(links)), "a version is there twice"
-            kept = {uuid for uuid, _ in links}
-            assert self.seen[str(root_id)] <= kept, f"an answer of {root_id} ({row_id}) was lost"
+            kept = {uuid for uuid, *_ in links}
+            assert self.seen[str(root_id)] <= kept, f"an answer of {root_id} was lost"
         assert not chains, "versions of a submission that is not there"
 
 

@@ -52,6 +52,9 @@ VISIT: Rows = (
     ("end_repeat", None, None, None, None),
     ("end_repeat", None, None, None, None),
 )
+SMALL: Rows = (VISIT[7], VISIT[9])
+"""A name and a choice from a file: what must be published many times over."""
+
 PLOT: Rows = (
     ("text", "owner", "เจ้าของ", "Owner", None),
     ("decimal", "rai", "ไร่", "Rai", None),
@@ -62,6 +65,7 @@ TEAM = (
     ("team", "fin", "การเงิน", "Finance"),
 )
 PLACES = "name,label\n50,เชียงใหม่\n51,ลำพูน\n".encode()
+NOBODY = AccessSpec()
 SPEC = FormSpec(role="process", event_date="seen", province="place", media=("places.csv",))
 
 
@@ -89,7 +93,7 @@ class Visits:
     surveys: dict[str, Rows] = field(default_factory=lambda: {"visit": VISIT})
     specs: dict[str, FormSpec] = field(default_factory=lambda: {"visit": SPEC})
     files: dict[str, bytes] = field(default_factory=lambda: {"places.csv": PLACES})
-    access: AccessSpec = AccessSpec()
+    access: AccessSpec = NOBODY
     renames: Mapping[str, Renames] = field(default_factory=dict)
 
     def with_plots(self, *fields: str) -> Visits:
@@ -105,12 +109,7 @@ class Visits:
         for name, content in self.files.items():
             (self.folder / name).write_bytes(content)
         for form_id, survey in self.surveys.items():
-            settings = (
-                ("form_title", "form_id", "version", "default_language"),
-                (f"แบบ {form_id}", form_id, "1", "ไทย (th)"),
-            )
-            book = workbook(survey=(HEAD, *survey), choices=TEAM, settings=settings)
-            (self.folder / f"{form_id}.xlsx").write_bytes(book)
+            (self.folder / f"{form_id}.xlsx").write_bytes(book(form_id, survey))
         base = surroundings()
         about = base.about.model_copy(update={"id": self.programme_id})
         known = {
@@ -129,8 +128,18 @@ class Visits:
                 "renames": dict(self.renames),
             }
         )
-        made.__dict__.pop("_parsed", None)  # a copy shares what its origin had parsed
+        vars(made).pop("_parsed", None)  # a copy shares what its origin had parsed
         return made
+
+
+@functools.cache
+def book(form_id: str, survey: Rows) -> bytes:
+    """A form's workbook."""
+    settings = (
+        ("form_title", "form_id", "version", "default_language"),
+        (f"แบบ {form_id}", form_id, "1", "ไทย (th)"),
+    )
+    return workbook(survey=(HEAD, *survey), choices=TEAM, settings=settings)
 
 
 @functools.cache
@@ -152,7 +161,8 @@ def tree(kind: str, *weights: str, pic: str = "") -> Record:
     """One turn of the repeat `tree` with its fruit."""
     fruit = tuple(Record({"tree/fruit/weight": weight}) for weight in weights)
     answers = {"tree/kind": kind, "tree/pic": pic}
-    return Record({path: value for path, value in answers.items() if value}, {"tree/fruit": fruit})
+    repeats = {"tree/fruit": fruit} if fruit else {}
+    return Record({path: value for path, value in answers.items() if value}, repeats)
 
 
 FULL = record(

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import requests
 from central_tape import Tape, account
 from gate import Asked
-from worlds import Sender, shortly
+from world_kobo import at_once
+from worlds import Sender
 
 from forms.programme import Programme
 from sync.backend import Backend, Status
@@ -27,6 +28,7 @@ class CentralWorld(Sender):
     """A project on ODK Central; phones come in by an app user of their own."""
 
     name = "central"
+    backend: Central
 
     def __init__(self, programme: Programme, url: str, gate: str, page: int) -> None:
         super().__init__(programme)
@@ -40,11 +42,12 @@ class CentralWorld(Sender):
     @classmethod
     @contextmanager
     def opened(cls, programme: Programme, test: str, page: int) -> Iterator[CentralWorld]:
+        """The world on the tape of a test."""
         with Tape(test).running() as url:
             made = cls(programme, url, "", page)
             with made.gate.to(url) as gate:
                 made.address = gate
-                made.backend: Central = made.client(made.email, made.password)
+                made.backend = made.client(made.email, made.password)
                 made.account = made.backend.check()
                 made.gate.afresh()
                 try:
@@ -54,10 +57,8 @@ class CentralWorld(Sender):
                     made.backend.connection.close()
 
     def client(self, email: str, password: str) -> Central:
-        found = Central(
-            self.address, email=email, password=password, project=self.programme.id
-        )
-        found.connection.sleep = shortly
+        found = Central(self.address, email=email, password=password, project=self.programme.id)
+        found.connection.sleep = at_once
         found.page = found.light_page = self.page
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 import pytest
 from visits import Visits
-from worlds import Truth, World, opened
+from world_central import CentralWorld
+from world_kobo import EmbeddedWorld, KoboWorld
+from worlds import Truth, World
 
 from sync.backend import Backend, Progress, Published, PullResult, Source, Step, quiet
 from sync.mirror import Mirror
@@ -95,11 +97,14 @@ def open_bench(
     visits = Visits(folder / name, test)
     programme = visits.load()
 
-    def server() -> Any:
-        return request.getfixturevalue("module_server")
-
+    if name == "central":
+        opened: AbstractContextManager[World] = CentralWorld.opened(programme, test, page)
+    elif name == "kobo":
+        opened = KoboWorld.opened(programme, page)
+    else:
+        opened = EmbeddedWorld.opened(programme, request.getfixturevalue("module_server"), page)
     with (
-        opened(name, test, programme, server, page) as world,
+        opened as world,
         Mirror(folder / f"{name}.sqlite3", now=lambda: "2026-11-25T03:00:00Z") as mirror,
     ):
         yield Bench(world, visits, mirror, folder / f"{name}.published.json")
