@@ -26,7 +26,7 @@ from forms.instance import to_xml
 from forms.model import Record, Submission
 from forms.programme import load, shipped
 from sync.central import Central
-from sync.central_publish import form_path
+from sync.central_account import form_path
 from sync.mirror import Mirror
 from sync.publish import outgoing
 from sync.pull import pull_form, source_of

@@ -27,7 +27,8 @@ from forms.model import Form
 from forms.problems import ServerProblem
 from forms.xform import read_xform
 from sync.backend import Happened, Ledger, Mark, Page, Row, Source, Status
-from sync.central_publish import EXTENDED, CentralPublishing, form_path
+from sync.central_account import EXTENDED, form_path
+from sync.central_publish import CentralPublishing
 from sync.central_rows import (
     REVIEWS,
     Schema,

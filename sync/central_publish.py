@@ -10,25 +10,19 @@ https://docs.getodk.org/central-api-form-management/
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from forms.problems import Finding, ServerProblem
 from forms.xlsform import read_sheets
-from sync.answer import Answer
-from sync.backend import Access, Deployed, Link, Medium, Outgoing, Progress, Published, Step, quiet
-from sync.credentials import Bearer
-from sync.http import Connection
+from sync.backend import Deployed, Link, Medium, Outgoing, Progress, Published, Step, quiet
+from sync.central_access import CentralAccess, told_of
+from sync.central_account import form_path, ignored, note
 
-__all__ = ["CentralPublishing", "form_path", "mark"]
+__all__ = ["CentralPublishing", "mark"]
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-MARK = re.compile(r"\.w(?P<book>[0-9a-f]{12})(?P<media>[0-9a-f]{8})(?:\.\d+)?$")
-EXTENDED = {"X-Extended-Metadata": "true"}
-APP_USER = "app-user"
-ANYBODY = "anybody (watphon)"
 NO_LINKS = "ODK Central links forms by entity lists: declare them in the workbook"
 STEPS = 4
 
@@ -39,88 +33,8 @@ def mark(form: Outgoing) -> str:
     return f".w{form.sha256[:12]}{hashlib.sha256(media.encode()).hexdigest()[:8]}"
 
 
-def form_path(uid: str) -> str:
-    """`3/visit`, a form's name in this house, as the server's path."""
-    project, _, form_id = uid.partition("/")
-    return f"/v1/projects/{quote(project, safe='')}/forms/{quote(form_id, safe='')}"
-
-
-class CentralPublishing:
-    """An ODK Central server at `url` to which the project `project` is published.
-
-    Signs in with `email` and `password`, or uses a session `token`.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        email: str = "",
-        password: str = "",
-        token: str = "",
-        project: str = "",
-        connection: Connection | None = None,
-    ) -> None:
-        if connection is None:
-            door = Connection(url)
-
-            def sign_in() -> str:
-                body = {"email": email, "password": password}
-                return door.json("POST", "/v1/sessions", json=body)["token"]
-
-            connection = Connection(url, Bearer(token, sign_in if email else None))
-        self.connection = connection
-        self.url = connection.url
-        self.project = project
-        self.adopted = ""
-        self.unmarked: dict[str, str] = {}
-        self.present: dict[str, str] = {}
-
-    def check(self) -> str:
-        """The e-mail or name of the account we are signed in as."""
-        me = self.connection.json("GET", "/v1/users/current")
-        return str(me.get("email") or me.get("displayName") or "")
-
-    # ── what is there ────────────────────────────────────────────────────────────────────────────
-
-    def project_id(self, programme_id: str) -> str:
-        """The id of our project: the one programme.toml names, else the one that carries our line,
-        else the one under which we published before, else `""`.
-        """
-        listed = self.connection.json("GET", "/v1/projects")
-        # As a word: one programme's id may begin with another's.
-        ours = [p for p in listed if note(programme_id) in str(p["description"] or "").split()]
-        named = [p for p in listed if p["name"] == (self.project or programme_id)]
-        found = (named or ours) if self.project else (ours or named)
-        if len(found) > 1:
-            raise ServerProblem.at(
-                f"{self.url} {self.project or programme_id}",
-                "more than one project is called so or carries this programme's line",
-                "rename the others, or take the line watphon:… out of their description",
-                code="two_assets",
-            )
-        found = found or [p for p in listed if str(p["id"]) == self.adopted]
-        if found and found[0] not in ours:
-            self.unmarked[str(found[0]["id"])] = str(found[0]["description"] or "")
-        return str(found[0]["id"]) if found else ""
-
-    def find(self, programme_id: str, adopted: Mapping[str, str] = {}) -> dict[str, Deployed]:
-        """The forms of the programme's project, by form id."""
-        self.check()
-        self.adopted = next((uid.partition("/")[0] for uid in adopted.values()), "")
-        project = self.project_id(programme_id)
-        if not project:
-            return {}
-        listed = self.connection.json("GET", f"/v1/projects/{project}/forms", headers=EXTENDED)
-        found = {form["xmlFormId"]: standing(project, form) for form in listed}
-        self.present |= {found[form["xmlFormId"]].uid: form["version"] or "" for form in listed}
-        return found
-
-    def deployed(self, uid: str) -> Deployed:
-        """Any form of any project the account sees."""
-        form = self.connection.json("GET", form_path(uid), headers=EXTENDED)
-        self.present[uid] = form["version"] or ""
-        return standing(uid.partition("/")[0], form)
+class CentralPublishing(CentralAccess):
+    """An account that forms can be published to."""
 
     # ── publishing ───────────────────────────────────────────────────────────────────────────────
 
@@ -272,91 +186,6 @@ class CentralPublishing:
             f"{form.form_id}.xlsx", "was published in this state too often", "change its version"
         )
 
-    # ── rights ───────────────────────────────────────────────────────────────────────────────────
-
-    def access_changes(
-        self, uid: str, access: Access
-    ) -> tuple[list[tuple[str, Callable[[], str]]], tuple[str, ...]]:
-        """What must change about who may send, each with words and the call; and notes."""
-        if not access:
-            return [], ()
-        project = uid.partition("/")[0]
-        path = form_path(uid)
-        users = self.connection.json("GET", f"/v1/projects/{project}/app-users")
-        by_name = {user["displayName"]: user for user in users if user.get("token")}
-        roles = {role["system"]: role["id"] for role in self.connection.json("GET", "/v1/roles")}
-        assigned = {
-            one["actorId"]
-            for one in self.connection.json("GET", f"{path}/assignments")
-            if one["roleId"] == roles[APP_USER]
-        }
-        changes: list[tuple[str, Callable[[], str]]] = []
-        for name in access.facilitators:
-            user = by_name.get(name)
-            if user is None:
-                changes.append((f"app user {name} may send", self.new_user(project, path, name)))
-            elif user["id"] not in assigned:
-                changes.append((f"app user {name} may send", self.assign(path, user["id"])))
-        if access.only:
-            for user in users:
-                if user["id"] in assigned and user["displayName"] not in access.facilitators:
-                    told = f"app user {user['displayName']} may no longer send"
-                    changes.append((told, self.assign(path, user["id"], "DELETE")))
-        if access.anonymous or access.only:
-            links = [
-                link["id"]
-                for link in self.connection.json("GET", f"{path}/public-links")
-                if link["displayName"] == ANYBODY and link["token"]
-            ]
-            if access.anonymous and not links:
-                changes.append(("anybody may send by a link", self.public_link(path)))
-            elif links and not access.anonymous:
-                told = "not everybody may send any more"
-                changes.append((told, self.no_public_link(path, links)))
-        notes = ()
-        if access.readers:
-            notes = ("ODK Central has no rights by row: [access.provinces] has no effect here",)
-        return changes, notes
-
-    def new_user(self, project: str, path: str, name: str) -> Callable[[], str]:
-        def make() -> str:
-            # Another form of this run may have made it.
-            listed = self.connection.json("GET", f"/v1/projects/{project}/app-users")
-            user = next(
-                (u for u in listed if u["displayName"] == name and u.get("token")), None
-            ) or self.connection.json(
-                "POST", f"/v1/projects/{project}/app-users", json={"displayName": name}
-            )
-            self.assign(path, user["id"])()
-            return f"{name}: set {self.url}/v1/key/{user['token']}/projects/{project} on the phone"
-
-        return make
-
-    def assign(self, path: str, user: int, method: str = "POST") -> Callable[[], str]:
-        def make() -> str:
-            place = f"{path}/assignments/{APP_USER}/{user}"
-            self.connection.request(method, place, read=ignored, accept=(404, 409))
-            return ""
-
-        return make
-
-    def public_link(self, path: str) -> Callable[[], str]:
-        def make() -> str:
-            body = {"displayName": ANYBODY}
-            made = self.connection.json("POST", f"{path}/public-links", json=body)
-            return f"anybody may send by {self.url}/f/{made['token']}"
-
-        return make
-
-    def no_public_link(self, path: str, links: Sequence[int]) -> Callable[[], str]:
-        def remove() -> str:
-            for number in links:
-                place = f"{path}/public-links/{number}"
-                self.connection.request("DELETE", place, read=ignored, accept=(404,))
-            return ""
-
-        return remove
-
     def link(
         self,
         uid: str,
@@ -369,28 +198,8 @@ class CentralPublishing:
         return ()
 
 
-def standing(project: str, form: Mapping[str, Any]) -> Deployed:
-    """A form as the server lists it."""
-    marked = MARK.search(form["version"] or "")
-    return Deployed(
-        form_id=form["xmlFormId"],
-        uid=f"{project}/{form['xmlFormId']}",
-        sha256=marked["book"] if marked else "",
-        is_live=bool(form["publishedAt"]) and form["state"] == "open",
-        was_deployed=bool(form["publishedAt"]),
-        rows=int(form.get("submissions") or 0),
-    )
-
-
-def note(programme_id: str) -> str:
-    return f"watphon:{programme_id}"
-
-
-def ignored(answer: Answer) -> None:
-    """An answer whose body says nothing we need."""
-
-
 def media_notes(media: Sequence[Medium], listed: Mapping[str, Any]) -> Iterator[str]:
+    """Media that the form does not use, and files it wants that are not among them."""
     for medium in media:
         if medium.name not in listed:
             yield f"{medium.name} is not used by the form and was not sent"
@@ -398,10 +207,3 @@ def media_notes(media: Sequence[Medium], listed: Mapping[str, Any]) -> Iterator[
     for name, item in listed.items():
         if name not in ours and not item.get("datasetExists"):
             yield f"the form wants {name}, which its media line does not name"
-
-
-def told_of(access: Access) -> Iterator[str]:
-    for name in access.facilitators:
-        yield f"app user {name} may send"
-    if access.anonymous:
-        yield "anybody may send by a link"
