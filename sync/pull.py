@@ -134,7 +134,13 @@ def pull_form(
     # Read before the rows: what changes after it shows in the next one.
     stamp = backend.stamp(source)
     before, counted = mirror.stamped(form_id)
-    if stamp and stamp == before and not wanted.full and not mirror.waiting(form_id):
+    if (
+        stamp
+        and stamp == before
+        and not wanted.full
+        and source.whole
+        and not mirror.waiting(form_id)
+    ):
         return PullResult(form_id, 0, 0, 0, counted, mirror.count(form_id))
     tally = Tally()
     for page in gathered(backend.pages(source, "" if wanted.full else cursor)):
