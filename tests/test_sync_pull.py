@@ -304,7 +304,10 @@ def test_stopped_pulls_end_in_the_undisturbed_mirror(
 
 
 def broken_off(programme: Programme, backend: Kobo, path: Path, steps: int) -> None:
-    with Mirror(path, now=lambda: "2026-11-23T13:00:00Z") as mirror, stopped_after(steps) as progress:
+    with (
+        Mirror(path, now=lambda: "2026-11-23T13:00:00Z") as mirror,
+        stopped_after(steps) as progress,
+    ):
         try:
             pull(programme, backend, mirror, progress, forms=[FORM])
         except Killed:

@@ -25,6 +25,7 @@ __all__ = [
     "HAPPENINGS",
     "PHOTO",
     "ROOTS",
+    "During",
     "Happening",
     "Watched",
     "World",
@@ -38,7 +39,14 @@ PHOTO = "g_consent/consent_signature"
 What = Literal["insert", "phantom", "edit", "review", "delete", "send again", "file", "clock"]
 Happening = tuple[What, int]
 ROOTS = 8
-HAPPENINGS = st.tuples(st.sampled_from(get_args(What)), st.integers(0, ROOTS - 1))
+HAPPENINGS = st.tuples(
+    # Most of it to the same few rows, so that they are deleted, sent again, edited and so on.
+    st.sampled_from(get_args(What)),
+    st.sampled_from((0, 0, 0, 0, 1, 1, 1, 1, *range(2, ROOTS))),
+)
+During = dict[str, set[bytes | None]]
+"""By root id, what it stood for at the times of a pull."""
+
 STATUSES = ("approved", "not_approved", "on_hold", "")
 
 
@@ -65,7 +73,7 @@ class World:
         self.ever: dict[str, set[bytes]] = {}
         self.last_id = 0
         self.n = 0
-        self.touched: set[str] = set()
+        self.during: During = {}
 
     def happen(self, happening: Happening) -> None:
         """One thing; what is impossible now (an edit of a row that is not there) does not happen."""
@@ -101,11 +109,15 @@ class World:
                 return
             case _:
                 return
-        self.touched.add(root_id)
-        if own := standing(
-            row for row in kobo.rows.values() if row["meta/rootUuid"] == f"uuid:{root_id}"
-        ):
-            self.ever.setdefault(root_id, set()).update(own.values())
+        there = self.standing().get(root_id)
+        self.during.setdefault(root_id, {None}).add(there)
+        if there is not None:
+            self.ever.setdefault(root_id, set()).add(there)
+
+    def begin(self) -> None:
+        """From now on `during` notes what each root id stands for, None while it is not there."""
+        there = self.standing()
+        self.during = {root_id: {there.get(root_id)} for root_id in self.ever}
 
     def standing(self) -> dict[str, bytes]:
         return standing(self.kobo.rows.values())
@@ -168,14 +180,12 @@ class Watched:
                 ):
                     assert payload in ever[root_id], f"{table}: {root_id} was never like this"
 
-    def agrees(
-        self, before: Mapping[str, bytes], after: Mapping[str, bytes], touched: set[str]
-    ) -> None:
-        """A pull that says complete: whatever did not move meanwhile lies here as it lies there."""
+    def agrees(self, during: During) -> None:
+        """A pull that says complete: each row lies here as it lay there at some time of the pull."""
         live = self.look()
-        for root_id in (before.keys() | after.keys() | live.keys()) - touched:
-            assert live.get(root_id) == before.get(root_id), f"{root_id} is not as on the server"
-        assert live.keys() <= before.keys() | touched
+        assert live.keys() <= during.keys()
+        for root_id, states in during.items():
+            assert live.get(root_id) in states, f"{root_id} is not as on the server"
 
     def ends(self, there: Mapping[str, bytes]) -> None:
         """After an undisturbed pull: live rows, tombstones and version chain are what they must be."""
