@@ -36,7 +36,7 @@ __all__ = [
 
 FORM = "mne_registration"
 PHOTO = "g_consent/consent_signature"
-What = Literal["insert", "phantom", "edit", "review", "delete", "send again", "file", "clock"]
+What = Literal["insert", "phantom", "edit", "review", "delete", "file", "clock"]
 Happening = tuple[What, int]
 ROOTS = 8
 HAPPENINGS = st.tuples(
@@ -80,12 +80,9 @@ class World:
         what, number = happening
         kobo, root_id = self.kobo, f"root-{number}"
         own = [i for i, row in kobo.rows.items() if row["meta/rootUuid"] == f"uuid:{root_id}"]
-        was = root_id in self.ever
         self.n += 1
         match what:
-            case "insert" if not was:
-                self.last_id = kobo.insert(root_id, first_answers(number))
-            case "send again" if was and not own:
+            case "insert" if not own:  # a phone sends it, again if it was deleted
                 self.last_id = kobo.insert(root_id, first_answers(number))
             case "phantom" if own:
                 row = kobo.rows[own[-1]]
