@@ -18,7 +18,7 @@ from sync.backend import Deployed
 from sync.credentials import Token
 from sync.http import Connection
 
-__all__ = ["MARKER", "Account", "marker", "path_of", "read_marker", "read_xml"]
+__all__ = ["MARKER", "Account", "marker", "path_of", "read_marker", "read_xml", "results_in"]
 
 MARKER = re.compile(r"watphon:(?P<programme>[^\s/]+)/(?P<form>\S+)(?: sha256:(?P<hash>[0-9a-f]*))?")
 
@@ -91,12 +91,12 @@ class Account:
             listed = self.connection.json(
                 "GET", "/api/v2/assets/", params={"limit": "100", "start": str(start)}
             )
-            results = listed["results"]
+            results = results_in(listed, f"{self.url}/api/v2/assets/")
             fresh = [asset for asset in results if asset["uid"] not in seen]
             yield from fresh
             seen.update(asset["uid"] for asset in fresh)
             start += len(results)
-            if not fresh or start >= int(listed["count"]):
+            if not fresh or start >= int(listed.get("count") or 0):
                 return
 
     def find(self, programme_id: str, adopted: Mapping[str, str] = {}) -> dict[str, Deployed]:
@@ -186,6 +186,19 @@ def standing(form_id: str, sha256: str, asset: Mapping[str, Any]) -> Deployed:
         whole=not asset.get("has_deployment")
         or asset.get("deployment__submission_count") is not None,
     )
+
+
+def results_in(listed: Any, where: str) -> list[Any]:
+    """The entries of a list answer; a `ServerProblem` for JSON of another shape."""
+    results = listed.get("results") if isinstance(listed, dict) else None
+    if not isinstance(results, list):
+        raise ServerProblem.at(
+            where,
+            "answered something else than a list",
+            "check that the address is a KoboToolbox API (v2)",
+            code="not_rows",
+        )
+    return results
 
 
 def path_of(link: str, base: str) -> str:

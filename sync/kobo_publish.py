@@ -20,7 +20,7 @@ from forms.instance import local
 from forms.problems import Finding, ServerProblem
 from sync.backend import Access, Deployed, Link, Medium, Outgoing, Progress, Published, Step, quiet
 from sync.kobo_access import Rights, differences, link_changes, missing_fields
-from sync.kobo_account import MARKER, Account, marker, path_of, read_xml
+from sync.kobo_account import MARKER, Account, marker, path_of, read_xml, results_in
 
 __all__ = ["Publishing"]
 
@@ -181,11 +181,9 @@ class Publishing(Account):
 
         There is no replacing: a file of another content is deleted and posted anew (019).
         """
-        listed = self.connection.json(
-            "GET",
-            f"/api/v2/assets/{uid}/files/",
-            params={"file_type": "form_media", "limit": "1000"},
-        )["results"]
+        path = f"/api/v2/assets/{uid}/files/"
+        query = {"file_type": "form_media", "limit": "1000"}
+        listed = results_in(self.connection.json("GET", path, params=query), self.url + path)
         wanted = {medium.name: medium for medium in media}
         obsolete: list[Mapping[str, Any]] = []
         for file in listed:

@@ -159,3 +159,14 @@ def test_data_before_deployment_is_refused_in_words() -> None:
     """Recording 014: a form that was never deployed has no data."""
     with playing([14]) as played, pytest.raises(ServerProblem, match="has not been deployed"):
         list(kobo(played.url).pages(Source("a1"), ""))
+
+
+@pytest.mark.parametrize("found", [[], {"detail": "hello"}, {"results": None}, "x"])
+def test_json_of_another_shape_is_told(found: object) -> None:
+    """Another service at the address: words, not a fault of ours."""
+    with (
+        playing([ME, Given.json(found)]) as played,
+        pytest.raises(ServerProblem, match="something else than a list") as caught,
+    ):
+        kobo(played.url).find("north2564")
+    assert caught.value.findings[0].code == "not_rows"
