@@ -20,7 +20,7 @@ lint: $(VENV)/installed-dev
 pytest: $(VENV)/installed-dev system
 	$(BIN)/python -m pytest $(ARGS)
 
-# What pip cannot bring: Java for ODK Validate, Chromium to look at pages.
+# What pip cannot bring: Java for ODK Validate, Chromium to look at pages, poppler to read PDF.
 system:
 	@sh tests/system-packages.sh
 

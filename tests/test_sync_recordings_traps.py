@@ -27,6 +27,7 @@ ASSET = f"{ASSETS}{UID}/"
 DATA = f"{ASSET}data/"
 TAMBON = Medium("tambon.csv", b"", "text/csv", "b8be36aa2f928e812a0c7c73740852f2")
 SECOND = Medium("second.csv", b"", "text/csv", "5d5d4a5ddd874b7342ee636b9b27b872")
+THIRD = Medium("tambon2.csv", b"", "text/csv", "b345e1dc09f20fdefdea469f09167892")
 ANEW = Medium("tambon.csv", b"", "text/csv", "1a1efb60cfb96bd7a138eae6a13d8472")
 MARKER = marker("north2564", "hh_survey", "ab12")
 KNOWN = Deployed("hh_survey", UID, "ab12", True, True, 11)
@@ -83,12 +84,12 @@ def test_the_same_workbook_is_not_sent_again() -> None:
     routes: Answers = {
         "GET /me/": ME,
         f"GET {ASSET}": inner(151),
-        f"GET {ASSET}files/": files(TAMBON, SECOND),
+        f"GET {ASSET}files/": files(TAMBON, SECOND, THIRD),
         "GET /formList": 152,
         "GET /xformsManifest/1": 33,
     }
     with answering(routes) as replay:
-        published = kobo(replay.url).publish(form(TAMBON, SECOND), KNOWN)
+        published = kobo(replay.url).publish(form(TAMBON, SECOND, THIRD), KNOWN)
     assert (published.action, replay.writes()) == ("unchanged", [])
 
 
@@ -101,13 +102,13 @@ def test_an_imported_version_reaches_phones_by_a_redeployment_that_names_it() ->
     before: Answers = {
         "GET /me/": ME,
         f"GET {ASSET}": 149,
-        f"GET {ASSET}files/": files(TAMBON),
+        f"GET {ASSET}files/": files(TAMBON, SECOND, THIRD),
         f"PATCH {ASSET}deployment/": 151,
         "GET /formList": 150,
         "GET /xformsManifest/1": 33,
     }
     with answering(before, {f"GET {ASSET}": inner(151), "GET /formList": 152}) as replay:
-        published = kobo(replay.url).publish(form(TAMBON), KNOWN)
+        published = kobo(replay.url).publish(form(TAMBON, SECOND, THIRD), KNOWN)
     (asked,) = replay.writes()
     current = recording(149)["response_body"]["version_id"]
     assert json.loads(asked.body) == {"active": True, "version_id": current}
@@ -121,16 +122,18 @@ def test_new_media_reach_phones_by_a_redeployment_although_the_form_is_unchanged
     before: Answers = {
         "GET /me/": ME,
         f"GET {ASSET}": inner(234),
-        f"GET {ASSET}files/": files(ANEW),
+        f"GET {ASSET}files/": files(ANEW, THIRD),
         f"PATCH {ASSET}deployment/": 234,
         "GET /formList": 233,
         "GET /xformsManifest/1": 232,
     }
     after: Answers = {"GET /formList": 236, "GET /xformsManifest/1": 235}
     with answering(before) as replay:
-        assert kobo(replay.url).missing_media(UID, [ANEW])[0] == ["tambon.csv"]
+        # The one that was deleted is still there, too.
+        missing, _ = kobo(replay.url).missing_media(UID, [ANEW, THIRD])
+    assert missing == ["tambon.csv", "second.csv"]
     with answering(before, after) as replay:
-        published = kobo(replay.url).publish(form(ANEW), KNOWN)
+        published = kobo(replay.url).publish(form(ANEW, THIRD), KNOWN)
     (asked,) = replay.writes()
     assert "version_id" in json.loads(asked.body)
     assert (published.action, published.version) == ("media", "2 (2026-11-23 13:02:09)")
