@@ -123,8 +123,8 @@ READERS: dict[str, tuple[str, Callable[[str, str, str, str], int]]] = {
     "koboextractor1000": ("koboextractor helped to pages of 1,000", koboextractor_helped),
     "pykobo": ("pykobo as it comes (one page, then it stops)", pykobo),
     "pykobo1000": ("pykobo helped to pages of 1,000", pykobo_helped),
-    "watphon": ("watphon, first pull: stored, swept, proven", watphon),
-    "again": ("watphon, nothing new: swept, proven", watphon),
+    "watphon": ("watphon, first pull: stored and proven", watphon),
+    "again": ("watphon, nothing new: proven", watphon),
     "sweep": ("watphon, the sweep alone", sweep),
 }
 
