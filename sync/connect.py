@@ -32,6 +32,9 @@ UrlOption = Annotated[
 ]
 
 CENTRAL_FORM = re.compile(r"/projects/(?P<project>\d+)/forms/(?P<form>[^/]+)")
+FORM_NAME = re.compile(r"[A-Za-z0-9_-]+|\d+/[^/]+")
+"""It becomes part of an address: a KoboToolbox uid, or `PROJECT/FORM` of ODK Central."""
+
 KOBO_FORM = re.compile(r"/(?:assets|forms)/(?P<uid>a[A-Za-z0-9]{20,})")
 
 
@@ -54,10 +57,10 @@ def foreign(url: str, name: str) -> tuple[Backend, str]:
         name = name or f"{found['project']}/{unquote(found['form'])}"
     elif found := KOBO_FORM.search(page):
         name = name or found["uid"]
-    if not name:
+    if not FORM_NAME.fullmatch(name):
         raise UsageProblem.at(
-            "UID",
-            "is missing: which form?",
+            f"UID {name}".strip(),
+            "is no name of a form" if name else "is missing: which form?",
             "give a KoboToolbox project's uid (a…), or PROJECT/FORM of ODK Central (3/visit)",
         )
     if "/" in name:

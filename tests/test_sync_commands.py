@@ -339,6 +339,8 @@ def test_a_form_that_cannot_be_fetched_is_told(
     folder = tmp_path / "x"
     for arguments, code, words in (
         (("fetch", module_server.url), 2, "which form?"),
+        (("fetch", module_server.url, "../../me", "-o", str(folder)), 2, "is no name of a form"),
+        (("fetch", module_server.url, "a?x=1", "-o", str(folder)), 2, "is no name of a form"),
         (("fetch", module_server.url, "aNone", "-o", str(folder)), 1, "is not there"),
         (("fetch", "http://127.0.0.1:9", "aNone", "-o", str(folder)), 1, "cannot be reached"),
     ):
