@@ -20,7 +20,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 
-from server.store import is_busy, is_full
+from server.state.store import is_busy, is_full
 
 __all__ = [
     "ACCEPTED_LENGTH",

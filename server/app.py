@@ -23,18 +23,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from forms.problems import Problem
-from server import kobo, openrosa
-from server.accounts import first_admin
 from server.answers import json_answer
-from server.blobs import Blobs
-from server.catalogue import Catalogue
 from server.house import House
-from server.importing import Publisher
-from server.inbox import Inbox
-from server.lock import hold, release
-from server.schema import imports
-from server.signin import Doorkeeper
-from server.store import open_store
+from server.kobo import addresses as kobo
+from server.kobo.importing import Publisher
+from server.people.accounts import first_admin
+from server.people.signin import Doorkeeper
+from server.phones import openrosa
+from server.state.blobs import Blobs
+from server.state.catalogue import Catalogue
+from server.state.inbox import Inbox
+from server.state.lock import hold, release
+from server.state.schema import imports
+from server.state.store import open_store
 from server.times import utc_now
 
 __all__ = ["create", "run"]

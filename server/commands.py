@@ -48,8 +48,8 @@ def key(
     revoke: Annotated[int | None, typer.Option(help="Make key number N worthless.")] = None,
 ) -> None:
     """Give a phone its key, take one back (--revoke), or list the keys (no label)."""
-    from server import accounts
-    from server.store import open_store
+    from server.people import accounts
+    from server.state.store import open_store
     from server.times import utc_now
 
     store = open_store(place_of(ctx, folder, data).data)
@@ -79,8 +79,8 @@ def user(
     password: Annotated[bool, typer.Option("--password", help="Ask for a password too.")] = False,
 ) -> None:
     """Make an account and print its token once, or list the accounts (no name)."""
-    from server import accounts
-    from server.store import open_store
+    from server.people import accounts
+    from server.state.store import open_store
     from server.times import utc_now
 
     secret = typer.prompt("password", hide_input=True, confirmation_prompt=True) if password else ""

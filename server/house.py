@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from server.answers import Refusal
-from server.blobs import Blobs
-from server.catalogue import Catalogue
-from server.inbox import Inbox
-from server.signin import Doorkeeper, Memory, Visitor
-from server.store import Store
+from server.people.rights import Right, Visitor
+from server.people.signin import Doorkeeper, Memory
+from server.state.blobs import Blobs
+from server.state.catalogue import Catalogue
+from server.state.inbox import Inbox
+from server.state.store import Store
 
 __all__ = ["House", "base_url", "house_of", "phone_url"]
 
@@ -35,7 +36,7 @@ class House:
     async def manager(self, request: Request) -> Visitor:
         """The signed-in admin; everyone else hears 404, as on KoboToolbox."""
         visitor = await self.doorkeeper.api_visitor(request)
-        if visitor is None or not visitor.may_manage:
+        if visitor is None or not visitor.may(Right.MANAGE):
             raise Refusal(404, "Not found.")
         return visitor
 

@@ -19,7 +19,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from server.answers import ACCEPTED_LENGTH, Refusal
-from server.blobs import Blobs, Staged, Staging
+from server.state.blobs import Blobs, Staged, Staging
 
 __all__ = ["Upload", "decoded", "file_name", "read_fields", "read_json", "read_upload"]
 

@@ -11,8 +11,8 @@ import requests
 from office import Office, RunningServer, instance
 
 from forms.problems import Problem
-from server import accounts
-from server.store import open_store, state_folder
+from server.people import accounts
+from server.state.store import open_store, state_folder
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PASSWORD = "a long enough password"

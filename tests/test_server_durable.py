@@ -17,7 +17,7 @@ import pytest
 import requests
 from office import ROOT, Office, RunningServer, instance
 
-from server.store import open_store
+from server.state.store import open_store
 
 
 def ids_of(office: Office, uid: str) -> list[str]:

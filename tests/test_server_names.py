@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from server.filing import normal_name
-from server.submitting import mentions
+from server.phones.submitting import mentions
+from server.state.filing import normal_name
 from server.uploads import file_name
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from office import Office, RunningServer, instance
 
-from server.accounts import mint_key
-from server.kobo_data import Page, paged
-from server.query import read_query, read_sort
-from server.rows import light
-from server.store import open_store
+from server.kobo.data import Page, paged
+from server.kobo.query import read_query, read_sort
+from server.kobo.rows import light
+from server.people.accounts import mint_key
+from server.state.store import open_store
 from server.times import utc_now
 
 LABEL = 'Lamphun "3" \\ ลำพูน'

@@ -14,8 +14,8 @@ from office import CHOICES, PLACES, SETTINGS, SURVEY, Office, RunningServer, ins
 from sqlalchemy import insert
 
 from forms.xlsform import deployable
-from server.schema import imports
-from server.store import open_store
+from server.state.schema import imports
+from server.state.store import open_store
 
 PROGRAMME = Path(__file__).resolve().parent.parent / "forms" / "programmes" / "north2564"
 LIST = "{http://openrosa.org/xforms/xformsList}"

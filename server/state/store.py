@@ -1,7 +1,7 @@
 """How the server keeps what it has: the engine, transactions, the migrations.
 
 Everything that must survive is in one database (SQLite by default) under `DATA/server/`; file
-contents stand beside it, by content hash (`server.blobs`). A transaction that returned is on disk:
+contents stand beside it, by content hash (`server.state.blobs`). A transaction that returned is on disk:
 SQLite runs with a write-ahead log and `synchronous=FULL`. The tables and statements are SQLAlchemy
 Core without anything of one database's own, so that PostgreSQL can take their place; what SQLite
 alone needs is in `engine_for`.
@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     Connection,
     CursorResult,
     Engine,
+    Table,
     create_engine,
     event,
     insert,
@@ -28,12 +30,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateColumn
 
 from forms.problems import Problem
-from server.history import begin_changes
-from server.schema import clock, metadata, schema
+from server.state.history import begin_changes
+from server.state.schema import accounts, clock, metadata, phone_keys, schema, submissions
 
 __all__ = [
+    "MIGRATIONS",
     "Locked",
     "Store",
     "is_busy",
@@ -49,12 +53,30 @@ WAIT_SECONDS = 15
 
 
 def create_first(connection: Connection) -> None:
-    """Schema 1: all tables as `server.schema` has them today, and the clock at zero."""
+    """Schema 1: all tables as `server.state.schema` has them today, and the clock at zero."""
     metadata.create_all(connection)
     connection.execute(insert(clock), {"id": 1, "submission": 0, "document": 0, "change": 0})
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (create_first, begin_changes)
+def add_people(connection: Connection) -> None:
+    """Schema 3: sessions, scopes of keys, devices, the audit trail; who and where of submissions."""
+    metadata.create_all(connection)
+    for table in (accounts, phone_keys, submissions):
+        add_missing(connection, table)
+
+
+def add_missing(connection: Connection, table: Table) -> None:
+    """Add the columns and indexes that an older schema's table lacks."""
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in known:
+            written = CreateColumn(column).compile(connection)
+            connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {written}"))
+    for index in table.indexes:
+        index.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (create_first, begin_changes, add_people)
 """Step n makes schema n+1 of schema n; a step and its record are one transaction."""
 
 

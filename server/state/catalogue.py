@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from forms.model import Form
 from forms.xlsform import read_form
-from server.schema import assets, deployments
-from server.store import Store
+from server.state.schema import assets, deployments
+from server.state.store import Store
 
 __all__ = ["Catalogue", "Deployed"]
 

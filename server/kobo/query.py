@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
 from server.answers import Refusal
-from server.schema import submissions
+from server.state.schema import submissions
 
 __all__ = ["COLUMNS", "Filter", "read_fields", "read_query", "read_sort"]
 

@@ -11,16 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.accounts import mint_token
 from server.answers import Refusal, api, api_xml, json_answer
 from server.house import base_url, house_of
-from server.kobo_assets import asset, asset_list
-from server.kobo_changes import delete_bulk, row, status, statuses
-from server.kobo_data import data
-from server.kobo_downloads import asset_xls, asset_xml, attachment, attachment_by_question, row_xml
-from server.kobo_files import file, file_content, files
-from server.kobo_history import history, history_actions
-from server.kobo_publishing import deployment, drafted, import_status, imported
+from server.kobo.assets import asset, asset_list
+from server.kobo.changes import delete_bulk, row, status, statuses
+from server.kobo.data import data
+from server.kobo.downloads import asset_xls, asset_xml, attachment, attachment_by_question, row_xml
+from server.kobo.files import file, file_content, files
+from server.kobo.history import history, history_actions
+from server.kobo.publishing import deployment, drafted, import_status, imported
+from server.people.accounts import mint_token
+from server.people.rights import Right
 from server.times import utc_now
 
 __all__ = ["routes"]
@@ -59,7 +60,7 @@ async def me(request: Request) -> Response:
             "first_name": "",
             "last_name": "",
             "email": "",
-            "is_superuser": visitor.may_manage,
+            "is_superuser": visitor.may(Right.MANAGE),
             "server_time": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "projects_url": f"{base_url(request)}/{visitor.name}",
             # Ours alone: the data API has an ETag over a form's whole state.

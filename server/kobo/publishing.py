@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from server.answers import Refusal, json_answer
 from server.house import base_url, house_of
-from server.importing import ImportRequest, add_draft
-from server.kobo_assets import patched, read_asset
-from server.publishing import deploy, set_active
-from server.schema import imports
-from server.store import new_uid
+from server.kobo.assets import patched, read_asset
+from server.kobo.deploying import deploy, set_active
+from server.kobo.importing import ImportRequest, add_draft
+from server.people.rights import Right
+from server.state.schema import imports
+from server.state.store import new_uid
 from server.times import iso
 from server.uploads import decoded, read_fields, read_json
 
@@ -48,7 +49,7 @@ async def imported(request: Request) -> Response:
     """POST imports/: form-encoded `base64Encoded` or multipart `file`; the work goes on behind."""
     house = house_of(request)
     visitor = await house.doorkeeper.api_visitor(request)
-    if visitor is None or not visitor.may_manage:
+    if visitor is None or not visitor.may(Right.MANAGE):
         raise Refusal(401, "Authentication credentials were not provided.")
     fields, upload = await read_fields(request, house.blobs)
     try:

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, insert, update
 
 from forms.problems import Problem
 from server.answers import Refusal
-from server.content import NO_CONTENT, DuplicateName, Imported, read_workbook, summary
 from server.house import House
-from server.schema import assets, imports
-from server.store import new_uid
+from server.kobo.content import NO_CONTENT, DuplicateName, Imported, read_workbook, summary
+from server.state.schema import assets, imports
+from server.state.store import new_uid
 from server.times import iso
 
 __all__ = ["EMPTY_SETTINGS", "ImportRequest", "Publisher", "add_draft"]

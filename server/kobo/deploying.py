@@ -17,7 +17,7 @@ from forms.problems import Problem
 from forms.xlsform import to_xform
 from server.answers import Refusal
 from server.house import House
-from server.schema import assets, deployed_media, deployments, media
+from server.state.schema import assets, deployed_media, deployments, media
 from server.times import iso, utc_now
 
 __all__ = ["converted", "deploy", "no_content", "set_active"]

@@ -1,6 +1,6 @@
 """The log of what happens to submissions, and the clock that orders it.
 
-Whoever changes a submission logs it in the same transaction; `server.settle` does so for what
+Whoever changes a submission logs it in the same transaction; `server.state.settle` does so for what
 phones send, `note` for everything else.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, case, insert, literal, null, select, update
 
-from server.schema import changes, clock, documents, submissions
+from server.state.schema import changes, clock, documents, submissions
 from server.times import stamp
 
 __all__ = ["ACTIONS", "ADDED", "DELETED", "MODIFIED", "begin_changes", "note", "tick"]

@@ -17,36 +17,24 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
-from server.accounts import (
+from server.answers import Refusal
+from server.people.accounts import (
     Account,
     account_named,
     account_of_token,
     password_matches,
     phone_of_key,
 )
-from server.answers import Refusal
-from server.store import Store
+from server.people.rights import Visitor
+from server.state.store import Store
 
-__all__ = ["Doorkeeper", "Visitor"]
+__all__ = ["Doorkeeper", "Memory"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks: an account (`role` as stored) or a phone (`role` "phone")."""
-
-    name: str
-    role: str
-
-    @property
-    def may_manage(self) -> bool:
-        return self.role == "admin"
 
 
 class Memory(Generic[T]):

@@ -3,7 +3,7 @@
 Only what changes (id, validation status, attachments, moment of change) is written here, by `%`
 into a fixed text: a page of a thousand rows costs a few milliseconds, where a dictionary and a JSON
 writer per row cost three times that. What is put between quotation marks holds none: ids are
-checked at intake (`server.submitting.INSTANCE_ID`), moments are the server's own.
+checked at intake (`server.phones.submitting.INSTANCE_ID`), moments are the server's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Select, select
 
-from server.schema import documents, submissions
+from server.state.schema import documents, submissions
 
 __all__ = ["ALWAYS", "LIGHT", "SIZES", "Light", "chosen", "joined", "light", "parsed", "spliced"]
 

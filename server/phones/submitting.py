@@ -21,11 +21,11 @@ from forms.instance import envelope, from_xml, parse_xml, to_kobo
 from forms.model import Form, Submission
 from forms.problems import Problem
 from server.answers import Refusal, openrosa
-from server.catalogue import Deployed
-from server.filing import normal_name
 from server.house import House, house_of, phone_url
-from server.settle import Arrival
-from server.signin import Visitor
+from server.people.rights import Visitor
+from server.state.catalogue import Deployed
+from server.state.filing import normal_name
+from server.state.settle import Arrival
 from server.uploads import Upload, file_name, read_upload
 
 __all__ = ["submission_head", "submission_post"]

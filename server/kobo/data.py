@@ -18,12 +18,12 @@ from starlette.responses import Response
 
 from server.answers import Refusal
 from server.house import base_url, house_of
-from server.kobo_assets import page_links, whole
-from server.query import Filter, read_fields, read_query, read_sort
-from server.rows import Light, chosen, joined, light, parsed, spliced
-from server.schema import assets, changes, clock, documents, submissions
-from server.signin import Memory
-from server.store import plain
+from server.kobo.assets import page_links, whole
+from server.kobo.query import Filter, read_fields, read_query, read_sort
+from server.kobo.rows import Light, chosen, joined, light, parsed, spliced
+from server.people.signin import Memory
+from server.state.schema import assets, changes, clock, documents, submissions
+from server.state.store import plain
 
 __all__ = ["data", "deployed_asset", "find_row", "one_row"]
 

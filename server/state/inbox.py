@@ -20,10 +20,10 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from server.blobs import Blobs, Staged
-from server.schema import attachments, deployed_media, media
-from server.settle import Arrival, Receipt, Settlement
-from server.store import Locked, Store, is_busy, is_full
+from server.state.blobs import Blobs, Staged
+from server.state.schema import attachments, deployed_media, media
+from server.state.settle import Arrival, Receipt, Settlement
+from server.state.store import Locked, Store, is_busy, is_full
 
 __all__ = ["FULL", "Inbox", "forget"]
 

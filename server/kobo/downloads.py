@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from server.answers import XML, Refusal, saved_file, saving
 from server.house import House, house_of
-from server.kobo_data import deployed_asset, find_row
-from server.publishing import converted, no_content
-from server.rows import SIZES
-from server.schema import assets, attachments, deployments, documents, submissions
+from server.kobo.data import deployed_asset, find_row
+from server.kobo.deploying import converted, no_content
+from server.kobo.rows import SIZES
+from server.state.schema import assets, attachments, deployments, documents, submissions
 
 __all__ = ["asset_xls", "asset_xml", "attachment", "attachment_by_question", "row_xml"]
 

@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.answers import Refusal, json_answer
-from server.history import ACTIONS, DELETED
 from server.house import House, base_url, house_of
-from server.kobo_assets import page_links, whole
-from server.schema import assets, changes
-from server.search import read_search, search_refused
+from server.kobo.assets import page_links, whole
+from server.kobo.search import read_search, search_refused
+from server.people.rights import Right
+from server.state.history import ACTIONS, DELETED
+from server.state.schema import assets, changes
 
 __all__ = ["history", "history_actions"]
 
@@ -35,7 +36,7 @@ async def may_look(request: Request) -> House:
     """The house, for its manager; everyone else hears 403, unlike everywhere else."""
     house = house_of(request)
     visitor = await house.doorkeeper.api_visitor(request)
-    if visitor is None or not visitor.may_manage:
+    if visitor is None or not visitor.may(Right.MANAGE):
         raise Refusal(403, "You do not have permission to perform this action.")
     return house
 

@@ -18,8 +18,8 @@ from starlette.routing import Mount, Route
 
 from server.answers import Refusal, phone, saved_file, xml_answer
 from server.house import house_of, phone_url
-from server.schema import assets, deployed_media, deployments
-from server.submitting import submission_head, submission_post
+from server.phones.submitting import submission_head, submission_post
+from server.state.schema import assets, deployed_media, deployments
 
 __all__ = ["routes"]
 

@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from server.answers import Refusal, json_answer
 from server.house import House, base_url, house_of
-from server.importing import EMPTY_SETTINGS
-from server.kobo_files import file_json
-from server.schema import (
+from server.kobo.files import file_json
+from server.kobo.importing import EMPTY_SETTINGS
+from server.kobo.search import read_search, search_refused
+from server.people.rights import Right
+from server.state.schema import (
     assets,
     attachments,
     deployed_media,
@@ -23,7 +25,6 @@ from server.schema import (
     media,
     submissions,
 )
-from server.search import read_search, search_refused
 from server.times import iso
 from server.uploads import read_json
 
@@ -48,7 +49,7 @@ async def asset_list(request: Request) -> Response:
     """GET assets/: `limit`, `start`, `q`, `ordering`; without credentials an empty list."""
     house = house_of(request)
     visitor = await house.doorkeeper.api_visitor(request)
-    if visitor is None or not visitor.may_manage:
+    if visitor is None or not visitor.may(Right.MANAGE):
         return json_answer({"count": 0, "next": None, "previous": None, "results": []})
     start, limit = whole(request, "start", 0, 0), whole(request, "limit", 100, 1)
     clause = read_search(request.query_params.get("q", ""), searched)

@@ -19,7 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from forms.problems import Problem
-from server.schema import accounts, phone_keys, tokens
+from server.state.schema import accounts, phone_keys, tokens
 
 __all__ = [
     "ROLES",

@@ -16,10 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from server.blobs import Blobs, Staged
-from server.filing import listing, media_type, normal_name
-from server.history import ADDED, MODIFIED
-from server.schema import assets, attachments, changes, clock, documents, submissions
+from server.state.blobs import Blobs, Staged
+from server.state.filing import listing, media_type, normal_name
+from server.state.history import ADDED, MODIFIED
+from server.state.schema import assets, attachments, changes, clock, documents, submissions
 from server.times import stamp
 
 __all__ = ["Arrival", "Receipt", "Settlement"]

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.answers import Refusal, json_answer, saved_file
-from server.blobs import Staged
 from server.house import House, base_url, house_of
-from server.schema import assets, media
-from server.store import new_uid
+from server.state.blobs import Staged
+from server.state.schema import assets, media
+from server.state.store import new_uid
 from server.times import iso
 from server.uploads import Upload, decoded, file_name, read_json, read_upload
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from server.blobs import Staged
+from server.state.blobs import Staged
 
 __all__ = ["listing", "media_type", "normal_name"]
 

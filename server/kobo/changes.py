@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.answers import Refusal, api_xml, json_answer
-from server.history import DELETED, MODIFIED, note, tick
 from server.house import house_of
-from server.kobo_data import deployed_asset, find_row, one_row
-from server.kobo_downloads import row_xml
-from server.schema import assets, attachments, submissions
+from server.kobo.data import deployed_asset, find_row, one_row
+from server.kobo.downloads import row_xml
+from server.state.history import DELETED, MODIFIED, note, tick
+from server.state.schema import assets, attachments, submissions
 from server.uploads import read_json
 
 __all__ = ["delete_bulk", "row", "status", "statuses"]

@@ -21,16 +21,21 @@ __all__ = [
     "accounts",
     "assets",
     "attachments",
+    "audit",
     "changes",
     "clock",
     "deployed_media",
     "deployments",
+    "devices",
     "documents",
+    "failures",
     "imports",
     "media",
     "metadata",
     "phone_keys",
     "schema",
+    "sessions",
+    "settings",
     "submissions",
     "tokens",
 ]
@@ -56,6 +61,8 @@ accounts = Table(
     Column("role", String(20), nullable=False),
     Column("password", String(200), comment="argon2id; null: signs in by token only"),
     Column("created_at", String(32), nullable=False),
+    Column("provinces", Text, nullable=False, server_default="", comment="codes; empty: all"),
+    Column("disabled_at", String(32), comment="null: may sign in"),
 )
 
 tokens = Table(
@@ -66,6 +73,26 @@ tokens = Table(
     Column("created_at", String(32), nullable=False),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True, comment="SHA-256 of what the cookie holds"),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("seen_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column(
+        "name", String(80), primary_key=True, comment="what was tried: an account or an address"
+    ),
+    Column("count", Integer, nullable=False, comment="failures in a row"),
+    Column("locked_until", String(32), nullable=False),
+)
+
 phone_keys = Table(
     "phone_keys",
     metadata,
@@ -74,6 +101,40 @@ phone_keys = Table(
     Column("label", String(80), nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("revoked_at", String(32)),
+    Column("kind", String(20), nullable=False, server_default="phone", comment="phone or link"),
+    Column("forms", Text, nullable=False, server_default="", comment="form ids; empty: all"),
+    Column("provinces", Text, nullable=False, server_default="", comment="codes; empty: all"),
+    Column("expires_at", String(32), comment="null: never"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sender", String(80), nullable=False, comment="label of the key, or account"),
+    Column("device", String(255), nullable=False, comment="deviceID as told; empty: not told"),
+    Column("seen_at", String(32), nullable=False),
+    Column("sent_at", String(32), comment="its last accepted submission"),
+    Column("waiting", Integer, comment="records it last said wait on it; null: does not say"),
+    UniqueConstraint("sender", "device"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", String(32), nullable=False, index=True),
+    Column("who", String(80), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("what", String(255), nullable=False, comment="never personal data, never a secret"),
+)
+"""Who did what, for ever; what happens to submissions stands in `changes`."""
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 assets = Table(
@@ -171,6 +232,11 @@ submissions = Table(
     Column("status_uid", String(40), nullable=False),
     Column("status", Text, nullable=False, comment="validation status as JSON"),
     Column("attachments", Text, nullable=False, comment="as JSON, NUL for the server's address"),
+    Column("person", String(40), comment="as the programme says who; null: not told"),
+    Column("course", String(40)),
+    Column("province", String(2)),
+    Column("device", String(255)),
+    Index("submissions_by_place", "asset_id", "course", "person"),
     Index("submissions_by_id", "asset_id", "id"),
     Index("submissions_by_change", "asset_id", "modified_at"),
     Index("submissions_by_time", "asset_id", "submitted_at"),
