@@ -32,6 +32,8 @@ SILENT = frozenset(
 CHOICE_COLUMNS = frozenset({"list_name", "list name", "name", "value"})
 MEDIA_COLUMNS = ("label", "image", "audio", "video", "big-image", "media::")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+NAMED = re.compile(r"\{([^{}]*)\}")
+"""A question in the pattern of a person's name."""
 
 
 def lint(programme: Programme) -> list[Finding]:
@@ -191,6 +193,12 @@ def of_roles(programme: Programme, form_id: str, form: Form) -> Iterator[Finding
     spec = programme.forms[form_id]
     named = [(key, getattr(spec, key)) for key in ("person", "course", "province", "event_date")]
     named += [("record", name) for name in spec.record]
+    named += [("name", name) for name in NAMED.findall(spec.name)]
+    named += [
+        ("prefill", name)
+        for answered, steps in spec.prefill.items()
+        for name in (answered, *(question for question, _ in steps))
+    ]
     named += [
         (f"scales.{scale}", name)
         for scale, about in programme.scales.items()

@@ -111,6 +111,11 @@ class Form:
         return named
 
     @cached_property
+    def device_path(self) -> str:
+        """Path of the question that tells the phone's id; `""` where the form has none."""
+        return next((q.path for q in self.questions if q.type == "deviceid"), "")
+
+    @cached_property
     def tree(self) -> tuple[Node, ...]:
         """The questions as they nest in an instance document."""
         top: list[Node] = []

@@ -92,10 +92,15 @@ class FormSpec(Section):
     person: str = ""
     course: str = ""
     province: str = ""
+    name: str = ""
+    """How a registration writes a person's name: questions in braces, `{first_name} {last_name}`."""
     event_date: str
     media: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
     links: tuple[LinkSpec, ...] = ()
+    prefill: dict[str, tuple[tuple[str, str], ...]] = {}
+    """For a name in a link's address (`?participant_id=…`), the questions to answer and with what;
+    `$value` is the address's value. Where a name is not here, the question of that name is answered."""
 
 
 class TestSpec(Section):

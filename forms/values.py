@@ -38,7 +38,7 @@ ISO = re.compile(r"^(\d{4})-(\d{2})-(\d{2})$")
 
 def arabic_digits(text: str) -> str:
     """`๒๕๖๔` → `2564`; all else is kept."""
-    return text.translate(THAI_DIGITS)
+    return text if text.isascii() else text.translate(THAI_DIGITS)
 
 
 def iso_date(text: str) -> date:
@@ -93,7 +93,7 @@ def satang(text: str) -> int:
 
 def check_digit(first_nine: str) -> str:
     """The tenth digit of a participant code: weights 3, 1, 3 … as in EAN (GS1 General Specifications)."""
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(first_nine))
+    total = 3 * sum(map(int, first_nine[::2])) + sum(map(int, first_nine[1::2]))
     return str(-total % 10)
 
 
@@ -105,7 +105,8 @@ def participant_code(province: str, fiscal_year_be: int, number: int) -> str:
 
 def is_participant_code(text: str) -> bool:
     """Whether `text` is ten digits whose check digit is right."""
-    return bool(re.fullmatch(r"[0-9]{10}", text)) and check_digit(text[:9]) == text[9]
+    plain = len(text) == 10 and text.isascii() and text.isdigit()
+    return plain and check_digit(text[:9]) == text[9]
 
 
 def thai_id(first_twelve: str) -> str:

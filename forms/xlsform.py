@@ -15,8 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from openpyxl import load_workbook
+from typing import Any
 
 from forms.model import Choice, Form, Question
 from forms.problems import Problem, ProgrammeProblem
@@ -28,6 +27,9 @@ OWN_PREFIX = "watphon::"
 
 MAX_UNPACKED = 64 * 1024 * 1024
 """Bytes a workbook may unpack to; a form of thousands of rows needs a hundredth of it."""
+
+MAX_XML = 24 * 1024 * 1024
+"""Bytes of the sheets, strings and styles among them: fifty thousand choices with long labels."""
 
 LANGUAGE = re.compile(r"^(?P<column>.+?)\s*::\s*(?P<words>.*?)(?:\((?P<code>[A-Za-z-]+)\))?\s*$")
 SELECTS = ("select_one", "select_multiple", "rank")
@@ -53,11 +55,14 @@ def read_sheets(source: Path | bytes, *, where: str = "") -> dict[str, Sheet]:
         raise ProgrammeProblem.at(
             str(source), f"cannot be read ({error.strerror})", "put the form's .xlsx there"
         ) from error
+    # openpyxl takes a fifth of a second to load, and a server should be there at once
+    from openpyxl import load_workbook
+
     refuse_bomb(content, name)
     try:
         workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheets = {
-            sheet.title.strip().lower(): Sheet(*table(sheet.iter_rows(values_only=True)))
+            sheet.title.strip().lower(): Sheet(*table(rows_of(sheet)))
             for sheet in workbook.worksheets
             if sheet.title.strip().lower() in ("survey", "choices", "settings")
         }
@@ -85,11 +90,20 @@ def read_sheets(source: Path | bytes, *, where: str = "") -> dict[str, Sheet]:
     return sheets
 
 
+def rows_of(sheet: Any) -> Iterator[tuple[object, ...]]:
+    """The rows of a sheet as wide as they are; what the file says of its size is not believed,
+    because openpyxl would fill a stated million rows of 16,384 columns with empty cells."""
+    sheet.reset_dimensions()
+    return sheet.iter_rows(values_only=True)
+
+
 def refuse_bomb(content: bytes, name: str) -> None:
     """Refuse what is no zip archive or unpacks to more than any form needs."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+            entries = archive.infolist()
+            unpacked = sum(entry.file_size for entry in entries)
+            written = sum(e.file_size for e in entries if e.filename.endswith((".xml", ".rels")))
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise ProgrammeProblem.at(
             name,
@@ -97,10 +111,11 @@ def refuse_bomb(content: bytes, name: str) -> None:
             "open it in a spreadsheet programme and save it as .xlsx, or restore a copy",
             code="workbook_broken",
         ) from error
-    if unpacked > MAX_UNPACKED:
+    if unpacked > MAX_UNPACKED or written > MAX_XML:
+        size, most = (unpacked, MAX_UNPACKED) if unpacked > MAX_UNPACKED else (written, MAX_XML)
         raise ProgrammeProblem.at(
             name,
-            f"unpacks to {unpacked:,} bytes, more than the {MAX_UNPACKED:,} allowed",
+            f"unpacks to {size:,} bytes, more than the {most:,} allowed",
             "remove pictures and unused cells",
             code="workbook_too_large",
         )
@@ -233,6 +248,8 @@ def deployable(source: Path) -> bytes:
 
     Raises `ProgrammeProblem` when the file cannot be read.
     """
+    from openpyxl import load_workbook
+
     read_sheets(source)
     workbook = load_workbook(io.BytesIO(source.read_bytes()))
     for sheet in list(workbook.worksheets):

@@ -6,7 +6,7 @@ document, units and measures. A new code needs one line here and one in each cat
 
 from __future__ import annotations
 
-from reports.words import mark
+from forms.words import mark
 
 __all__ = [
     "EXCLUSIONS",

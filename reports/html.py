@@ -21,8 +21,10 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
+from forms.days import MONTHS
+from forms.words import FONTS
 from reports import figures, phrases, snapshot, summary, view
-from reports.thai import DASH, MONTHS, is_number
+from reports.thai import DASH, is_number
 
 __all__ = ["LANGUAGES", "render", "stamp", "write"]
 
@@ -107,7 +109,7 @@ def fonts() -> str:
 
 def encoded(subset: str, weight: int) -> str:
     """One bundled font file in base64."""
-    path = FOLDER / "fonts" / f"sarabun-{subset}-{weight}-normal.woff2"
+    path = FONTS / f"sarabun-{subset}-{weight}-normal.woff2"
     return base64.b64encode(path.read_bytes()).decode("ascii")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from forms.words import Words
 from reports.codes import (
     EXCLUSIONS,
     FINDINGS,
@@ -26,7 +27,7 @@ from reports.codes import (
 )
 from reports.snapshot import Reading, headline, indicator, mapping, status_of
 from reports.thai import Local, is_number, rounded
-from reports.words import Words, words
+from reports.words import words
 
 __all__ = [
     "Light",

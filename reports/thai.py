@@ -14,59 +14,13 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-__all__ = ["BANDS", "DASH", "MONTHS", "MONTHS_SHORT", "Local", "is_number", "rounded"]
+from forms.days import BUDDHIST_ERA, written_day
+
+__all__ = ["BANDS", "DASH", "Local", "is_number", "rounded"]
 
 DASH = "–"
 MINUS = "−"
-BUDDHIST_ERA = 543
 
-MONTHS = {
-    "th": [
-        "มกราคม",
-        "กุมภาพันธ์",
-        "มีนาคม",
-        "เมษายน",
-        "พฤษภาคม",
-        "มิถุนายน",
-        "กรกฎาคม",
-        "สิงหาคม",
-        "กันยายน",
-        "ตุลาคม",
-        "พฤศจิกายน",
-        "ธันวาคม",
-    ],
-    "en": [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
-}
-MONTHS_SHORT = {
-    "th": [
-        "ม.ค.",
-        "ก.พ.",
-        "มี.ค.",
-        "เม.ย.",
-        "พ.ค.",
-        "มิ.ย.",
-        "ก.ค.",
-        "ส.ค.",
-        "ก.ย.",
-        "ต.ค.",
-        "พ.ย.",
-        "ธ.ค.",
-    ],
-    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
-}
 BANDS = {
     "th": {5: "มากที่สุด", 4: "มาก", 3: "ปานกลาง", 2: "น้อย", 1: "น้อยที่สุด"},
     "en": {5: "very high", 4: "high", 3: "moderate", 2: "low", 1: "very low"},
@@ -141,8 +95,7 @@ class Local:
             day = date.fromisoformat(str(iso)[:10])
         except ValueError:
             return str(iso)
-        names = (MONTHS_SHORT if short else MONTHS)[self.language]
-        return f"{self.digits(str(day.day))} {names[day.month - 1]} {self.year(day.year)}"
+        return self.digits(written_day(day, self.language, short=short))
 
     def band(self, level: Any) -> str:
         """The name of a Likert level 1 to 5; a dash for anything else."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from forms.words import mark
 from reports.phrases import (
     Light,
     Voice,
@@ -35,7 +36,6 @@ from reports.snapshot import (
     table,
 )
 from reports.thai import is_number
-from reports.words import mark
 
 __all__ = [
     "IndicatorRow",
