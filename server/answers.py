@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 
 from server.state.store import is_busy, is_full
+from server.watch.log import place_of, told_id
 
 __all__ = [
     "ACCEPTED_LENGTH",
     "XML",
     "Refusal",
+    "answered",
     "api",
     "api_xml",
     "json_answer",
@@ -127,7 +128,7 @@ def answered(handler: Handler, tell: Callable[[Any, int, dict[str, str]], Respon
         try:
             return await handler(request)
         except Refusal as refusal:
-            return tell(refusal.reason, refusal.status, refusal.headers)
+            return tell(refusal.reason, refusal.status, unchallenged(request, refusal.headers))
         except ClientDisconnect:
             return tell("The connection was lost.", 400, {})
         except Exception as error:
@@ -137,17 +138,24 @@ def answered(handler: Handler, tell: Callable[[Any, int, dict[str, str]], Respon
     return always
 
 
+def unchallenged(request: Request, headers: dict[str, str]) -> dict[str, str]:
+    """Headers of a refusal without the challenge where a page's script asked: its browser would ask
+    the person for a name and a password, which open nothing there."""
+    by_script = request.headers.get("sec-fetch-mode", "navigate") != "navigate"
+    if not by_script and "x-watphon-waiting" not in request.headers:
+        return headers
+    return {name: said for name, said in headers.items() if name != "WWW-Authenticate"}
+
+
 def failed(error: Exception) -> tuple[int, str]:
     """Status and words of an error nobody expected; one line in the log."""
     if is_full(error):
         log.error("disk full: a request was refused")
-        return 507, "The server's disk is full; nothing was stored. Try again later."
+        return 507, f"The server's disk is full; nothing was stored. Try again later{told_id()}."
     if is_busy(error):
-        return 503, "The server is busy; nothing was stored. Try again later."
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-    log.error("unexpected %s at %s", type(error).__name__, place)
-    return 500, "The server made a mistake; its log names the place."
+        return 503, f"The server is busy; nothing was stored. Try again later{told_id()}."
+    log.error("unexpected %s at %s", type(error).__name__, place_of(error.__traceback__))
+    return 500, f"The server made a mistake; its log names the place{told_id()}."
 
 
 def saved_file(request: Request, path: Path, name: str, media_type: str) -> Response:
@@ -166,7 +174,11 @@ def saved_file(request: Request, path: Path, name: str, media_type: str) -> Resp
 
 def saving(name: str) -> dict[str, str]:
     """Headers that make browsers save a content under a name, and never run it."""
-    return {"Content-Disposition": disposition(name), "X-Content-Type-Options": "nosniff"}
+    return {
+        "Content-Disposition": disposition(name),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
 
 
 def disposition(name: str) -> str:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+import server.commands_people
 from forms.console import out
 from forms.place import DataOption, FolderOption, place_of
 from forms.problems import Problem
@@ -18,6 +19,7 @@ from forms.problems import Problem
 __all__ = ["app", "started"]
 
 app = typer.Typer()
+app.add_typer(server.commands_people.app)
 
 STOP = 20.0
 
@@ -29,74 +31,38 @@ def serve(
     data: DataOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    behind_proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="Proxies in front, whose X-Forwarded-For and -Proto are believed: 127.0.0.1",
+        ),
+    ] = "",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="Least weight of the JSON lines on stderr."),
+    ] = "info",
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="A line for each request too; never whose data.")
+    ] = False,
 ) -> None:
     """Run the embedded form server until Ctrl-C; phones and `watphon pull` speak to it.
 
     At the first start it makes the account `admin` and prints its token once.
     """
     from server.app import run  # loads the web stack
+    from server.watch import log
 
-    run(place_of(ctx, folder, data).data, host=host, port=port, on_ready=announce)
-
-
-@app.command()
-def key(
-    ctx: typer.Context,
-    label: Annotated[str, typer.Argument(help="Whose phone it is, for example “Lamphun 3”.")] = "",
-    folder: FolderOption = None,
-    data: DataOption = None,
-    revoke: Annotated[int | None, typer.Option(help="Make key number N worthless.")] = None,
-) -> None:
-    """Give a phone its key, take one back (--revoke), or list the keys (no label)."""
-    from server.people import accounts
-    from server.state.store import open_store
-    from server.times import utc_now
-
-    store = open_store(place_of(ctx, folder, data).data)
-    try:
-        with store.write() as connection:
-            if revoke is not None:
-                accounts.revoke_key(connection, revoke, now=utc_now())
-                out.print(f"key {revoke} is worthless now")
-            elif label:
-                number, secret = accounts.mint_key(connection, label, now=utc_now())
-                out.print(f"key {number} for {label}; the phone's server address, shown this once:")
-                out.print(f"  SERVER/key/{secret}", markup=False)
-            else:
-                for known in accounts.list_keys(connection):
-                    state = "revoked" if known.revoked_at else "in use"
-                    out.print(f"{known.id:>5}  {state:<8} {known.label}", markup=False)
-    finally:
-        store.close()
-
-
-@app.command()
-def user(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the account.")] = "",
-    folder: FolderOption = None,
-    data: DataOption = None,
-    password: Annotated[bool, typer.Option("--password", help="Ask for a password too.")] = False,
-) -> None:
-    """Make an account and print its token once, or list the accounts (no name)."""
-    from server.people import accounts
-    from server.state.store import open_store
-    from server.times import utc_now
-
-    secret = typer.prompt("password", hide_input=True, confirmation_prompt=True) if password else ""
-    store = open_store(place_of(ctx, folder, data).data)
-    try:
-        with store.write() as connection:
-            if not name:
-                for known in accounts.list_users(connection):
-                    out.print(f"{known.name:<24} {known.role}", markup=False)
-                return
-            accounts.add_user(connection, name, password=secret, now=utc_now())
-            token = accounts.mint_token(connection, name, now=utc_now())
-            out.print(f"token of the account {name}, shown this once:")
-            out.print(f"  {token}", markup=False)
-    finally:
-        store.close()
+    log.begin(log_level, access_log=access_log)
+    place = place_of(ctx, folder, data)
+    run(
+        place.data,
+        host=host,
+        port=port,
+        on_ready=announce,
+        behind_proxy=behind_proxy,
+        programme=place.programme() if (place.folder / "programme.toml").is_file() else None,
+    )
 
 
 def announce(url: str, first_token: str | None) -> None:
@@ -105,6 +71,7 @@ def announce(url: str, first_token: str | None) -> None:
     if first_token:
         out.print("token of the account admin, shown this once; keep it as a password:")
         out.print(f"  export WATPHON_TOKEN={first_token}")
+        out.print("to sign in on its pages, give it a password:  watphon user password admin")
 
 
 @contextmanager

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from forms.problems import Problem
+from forms.programme import Programme
 from server.answers import Refusal
+from server.board.places import Places
 from server.people.rights import Right, Visitor
 from server.people.signin import Doorkeeper, Memory
 from server.state.blobs import Blobs
@@ -15,7 +19,7 @@ from server.state.catalogue import Catalogue
 from server.state.inbox import Inbox
 from server.state.store import Store
 
-__all__ = ["House", "base_url", "house_of", "phone_url"]
+__all__ = ["House", "base_url", "house_of", "phone_url", "public_address", "public_url"]
 
 HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -29,6 +33,14 @@ class House:
     inbox: Inbox
     catalogue: Catalogue
     doorkeeper: Doorkeeper
+    programme: Programme | None = None
+    """What the server's forms belong to, where it was started with a programme folder."""
+    places: Places = field(default_factory=Places)
+    """Who and where a submission is from, by that programme."""
+    public_url: str = ""
+    """The address under which phones reach the server, where that is not what browsers use."""
+    readings: Memory[bool] = field(default_factory=lambda: Memory(3600))
+    """Who read which form's data within the hour: the audit trail has a line of it."""
     remaining: Memory[int] = field(default_factory=lambda: Memory(600, size=256))
     """How many rows follow a page that was served, as long as nothing changed: a sync that pages by
     `_id > N` is told `count` without the rest of the table being counted for every page."""
@@ -53,6 +65,23 @@ def base_url(request: Request) -> str:
         name, port = request.scope.get("server") or ("127.0.0.1", None)
         host = f"{name}:{port}" if port else str(name)
     return f"{request.scope['scheme']}://{host}"
+
+
+def public_url(request: Request) -> str:
+    """The address to print in codes for phones: the one the server was told, else the browser's."""
+    return house_of(request).public_url or base_url(request)
+
+
+def public_address(asked: str) -> str:
+    """An address for `House.public_url` without the slash at its end; raises `Problem` for none."""
+    parts = urlsplit(asked)
+    if asked and not (parts.scheme in ("http", "https") and HOST.fullmatch(parts.netloc)):
+        raise Problem.at(
+            f"public address {asked!r}",
+            "is no address that phones could open",
+            "write it as https://survey.example.org",
+        )
+    return asked.rstrip("/")
 
 
 def phone_url(request: Request) -> str:

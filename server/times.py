@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["iso", "stamp", "utc_now"]
+__all__ = ["iso", "moment", "stamp", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -14,7 +14,12 @@ def utc_now() -> datetime:
 
 def iso() -> str:
     """Now, as KoboToolbox writes moments."""
-    return utc_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment(utc_now())
+
+
+def moment(when: datetime) -> str:
+    """An aware time as it is stored: fixed-width UTC, so that text order is time order."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def stamp(microseconds: int) -> str:

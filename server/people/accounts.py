@@ -1,9 +1,9 @@
-"""Who may come in: accounts with a role, tokens for programs, keys for phones.
+"""Who may come in: accounts with a role, and tokens for programs.
 
-Only hashes are kept: argon2id of passwords (RFC 9106), SHA-256 of tokens and keys, which are long
-and random. A key opens the phones' door only (forms out, submissions in), never the data. All
-functions take a connection inside a transaction (`Store.read`, `Store.write`), so the server and
-the command line use the same ones.
+Only hashes are kept: argon2id of passwords, SHA-256 of tokens, which are long and random. All
+functions take a connection inside a transaction (`Store.read`, `Store.write`), so the server and the
+command line use the same ones. The last admin who may sign in cannot be removed, disabled or
+demoted.
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from forms.problems import Problem
-from server.state.schema import accounts, phone_keys, tokens
+from forms.words import mark
+from server.people import lockout, passwords
+from server.people.rights import NEEDS_PROVINCES, ROLES, Visitor
+from server.state.schema import accounts, sessions, tokens
+from server.times import moment
 
 __all__ = [
-    "ROLES",
     "Account",
-    "PhoneKey",
     "account_named",
+    "account_of_row",
     "account_of_token",
     "add_user",
+    "change_role",
+    "codes",
+    "count_tokens",
+    "digest",
+    "disable_user",
+    "enable_user",
+    "end_sessions",
     "first_admin",
-    "list_keys",
+    "known_account",
     "list_users",
-    "mint_key",
     "mint_token",
-    "password_matches",
-    "phone_of_key",
     "remove_user",
-    "revoke_key",
     "revoke_tokens",
+    "set_hash",
     "set_password",
 ]
 
-ROLES = ("admin",)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-MIN_PASSWORD = 10
-
-# OWASP's smallest argon2id: 19 MiB once is affordable on a Raspberry Pi, 64 MiB times callers is
-# not
-hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-NOBODY = hasher.hash(secrets.token_hex(16))
-"""Verified against when the name is unknown, so that an answer's time names no accounts."""
+PROVINCE = re.compile(r"[1-9][0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +60,32 @@ class Account:
     name: str
     role: str
     password: str = ""
+    provinces: tuple[str, ...] = ()
+    disabled_at: str = ""
+    created_at: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class PhoneKey:
-    """A key as it can be shown: never the key itself."""
-
-    id: int
-    label: str
-    created_at: str
-    revoked_at: str
+    @property
+    def visitor(self) -> Visitor:
+        """What the account may do."""
+        return Visitor(self.name, self.role, frozenset(self.provinces))
 
 
 def digest(secret: str) -> str:
-    """What is kept of a token or key."""
+    """What is kept of a token, key or session."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def account_of_row(row: Any) -> Account:
+    """An account from a row with all columns of the table."""
+    return Account(
+        row.id,
+        row.name,
+        row.role,
+        row.password or "",
+        tuple(row.provinces.split()),
+        row.disabled_at or "",
+        row.created_at,
+    )
 
 
 def add_user(
@@ -84,125 +95,188 @@ def add_user(
     now: datetime,
     password: str = "",
     role: str = "admin",
+    provinces: Iterable[str] = (),
 ) -> Account:
     """Add an account; without a password it signs in by token only.
 
-    Raises `Problem` when the name is taken or unusable, the role unknown or the password too short.
+    Raises `Problem` when the name is taken or unusable, the role unknown, its provinces wrong or the
+    password too weak.
     """
     if not NAME.fullmatch(name):
         raise Problem.at(
-            f"user {name!r}", "is no usable name", "use letters, digits and _ . @ - (at most 64)"
+            f"user {name!r}",
+            mark("is no usable name"),
+            mark("use Latin letters, digits and _ . @ - (at most 64)"),
         )
-    if role not in ROLES:
-        raise Problem.at(f"user {name}", f"unknown role {role!r}", f"one of: {', '.join(ROLES)}")
-    if account_named(connection, name):
-        raise Problem.at(f"user {name}", "exists already", "choose another name")
-    hashed = hashed_password(name, password) if password else None
-    row = {"name": name, "role": role, "password": hashed, "created_at": text(now)}
-    made = connection.execute(insert(accounts), row).inserted_primary_key
-    assert made is not None
-    return Account(made[0], name, role, hashed or "")
+    known = connection.execute(
+        select(accounts.c.name).where(func.lower(accounts.c.name) == name.lower())
+    ).first()
+    if known:
+        raise Problem.at(f"user {name}", mark("exists already"), mark("choose another name"))
+    bounds = bounds_of(name, role, provinces)
+    row = {
+        "name": name,
+        "role": role,
+        "provinces": bounds,
+        "password": passwords.hashed(name, password) if password else None,
+        "created_at": moment(now),
+    }
+    connection.execute(insert(accounts), row)
+    return known_account(connection, name)
+
+
+def change_role(
+    connection: Connection, name: str, role: str, provinces: Iterable[str] = ()
+) -> Account:
+    """Give an account another role and other provinces; it counts from its next request on."""
+    account = known_account(connection, name)
+    bounds = bounds_of(name, role, provinces)
+    if role != "admin":
+        keep_an_admin(connection, account)
+    connection.execute(
+        update(accounts).where(accounts.c.id == account.id).values(role=role, provinces=bounds)
+    )
+    return known_account(connection, name)
 
 
 def set_password(connection: Connection, name: str, password: str) -> None:
-    """Give an account a new password; raises `Problem` when there is no such account."""
-    found = connection.execute(
+    """Give an account a new password: all of its sessions end, and waits after failures too."""
+    account = known_account(connection, name)
+    set_hash(connection, account.id, passwords.hashed(name, password))
+    end_sessions(connection, account.id)
+    lockout.forget(connection, lockout.of_account(name))
+
+
+def set_hash(connection: Connection, account_id: int, kept: str) -> None:
+    """Keep another hash of the same password."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(password=kept))
+
+
+def disable_user(connection: Connection, name: str, *, now: datetime) -> None:
+    """Let an account in no more: password, tokens and sessions count for nothing until `enable`."""
+    account = known_account(connection, name)
+    keep_an_admin(connection, account)
+    connection.execute(
         update(accounts)
-        .where(accounts.c.name == name)
-        .values(password=hashed_password(name, password))
+        .where(accounts.c.id == account.id, accounts.c.disabled_at.is_(None))
+        .values(disabled_at=moment(now))
     )
-    if not found.rowcount:
-        raise no_user(name)
+    end_sessions(connection, account.id)
+
+
+def enable_user(connection: Connection, name: str) -> None:
+    """Let a disabled account in again."""
+    account = known_account(connection, name)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(disabled_at=None))
+    lockout.forget(connection, lockout.of_account(name))
 
 
 def remove_user(connection: Connection, name: str) -> None:
-    """Remove an account and its tokens; the last one cannot go."""
-    if not account_named(connection, name):
-        raise no_user(name)
-    if connection.execute(select(func.count()).select_from(accounts)).scalar_one() == 1:
-        raise Problem.at(f"user {name}", "is the last account", "add another one first")
-    connection.execute(delete(accounts).where(accounts.c.name == name))
+    """Remove an account, its tokens and sessions."""
+    account = known_account(connection, name)
+    keep_an_admin(connection, account)
+    connection.execute(delete(accounts).where(accounts.c.id == account.id))
+
+
+def end_sessions(connection: Connection, account_id: int) -> int:
+    """Sign an account out everywhere; how many sessions there were."""
+    return connection.execute(delete(sessions).where(sessions.c.account_id == account_id)).rowcount
 
 
 def list_users(connection: Connection) -> tuple[Account, ...]:
     """All accounts by name."""
     rows = connection.execute(select(accounts).order_by(accounts.c.name))
-    return tuple(Account(row.id, row.name, row.role, row.password or "") for row in rows)
+    return tuple(account_of_row(row) for row in rows)
 
 
 def account_named(connection: Connection, name: str) -> Account | None:
     """The account of a name."""
     row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
-    return Account(row.id, row.name, row.role, row.password or "") if row else None
+    return account_of_row(row) if row else None
+
+
+def known_account(connection: Connection, name: str) -> Account:
+    """The account of a name; raises `Problem` when there is none."""
+    account = account_named(connection, name)
+    if account is None:
+        raise Problem.at(f"user {name}", mark("is not there"), mark("look at the list of users"))
+    return account
+
+
+def keep_an_admin(connection: Connection, account: Account) -> None:
+    """Raise `Problem` when nobody could manage the server without this account."""
+    others = select(accounts.c.id).where(
+        accounts.c.role == "admin", accounts.c.disabled_at.is_(None), accounts.c.id != account.id
+    )
+    needed = account.role == "admin" and not account.disabled_at
+    if needed and connection.execute(others.limit(1)).first() is None:
+        raise Problem.at(
+            f"user {account.name}",
+            mark("is the last admin who may sign in"),
+            mark("make another account an admin first"),
+        )
+
+
+def bounds_of(name: str, role: str, provinces: Iterable[str]) -> str:
+    """The provinces of a role as they are kept; raises `Problem` where they do not fit the role."""
+    where = f"user {name}"
+    if role not in ROLES:
+        raise Problem.at(where, f"unknown role {role!r}", f"one of: {', '.join(ROLES)}")
+    bounds = codes(where, provinces)
+    if role in NEEDS_PROVINCES and not bounds:
+        raise Problem.at(
+            f"{where}, {role}",
+            mark("this role needs its provinces"),
+            mark("name them by their two digits, as in 50"),
+        )
+    if role == "admin" and bounds:
+        raise Problem.at(where, mark("an admin is not bound to provinces"), mark("leave them out"))
+    return bounds
+
+
+def codes(where: str, provinces: Iterable[str]) -> str:
+    """Province codes as they are kept; raises `Problem` for what is none."""
+    found = sorted(set(provinces))
+    if wrong := [code for code in found if not PROVINCE.fullmatch(code)]:
+        raise Problem.at(
+            f"{where}, {wrong[0]!r}",
+            mark("is no province"),
+            mark("name them by their two digits, as in 50"),
+        )
+    return " ".join(found)
 
 
 def mint_token(connection: Connection, name: str, *, now: datetime) -> str:
     """A new token (40 hex digits) for an account; it is told once and cannot be told again."""
-    account = account_named(connection, name)
-    if account is None:
-        raise no_user(name)
+    account = known_account(connection, name)
     token = secrets.token_hex(20)
     connection.execute(
         insert(tokens),
-        {"digest": digest(token), "account_id": account.id, "created_at": text(now)},
+        {"digest": digest(token), "account_id": account.id, "created_at": moment(now)},
     )
     return token
 
 
 def revoke_tokens(connection: Connection, name: str) -> int:
     """Make all tokens of an account worthless; how many there were."""
-    account = account_named(connection, name)
-    if account is None:
-        raise no_user(name)
+    account = known_account(connection, name)
     return connection.execute(delete(tokens).where(tokens.c.account_id == account.id)).rowcount
 
 
+def count_tokens(connection: Connection) -> dict[int, int]:
+    """How many tokens each account has, by the account's number."""
+    query = select(tokens.c.account_id, func.count()).group_by(tokens.c.account_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def account_of_token(connection: Connection, token: str) -> Account | None:
-    """Whose token it is."""
+    """Whose token it is; None also where the account is disabled."""
     row = connection.execute(
         select(accounts)
         .join(tokens, tokens.c.account_id == accounts.c.id)
-        .where(tokens.c.digest == digest(token))
+        .where(tokens.c.digest == digest(token), accounts.c.disabled_at.is_(None))
     ).one_or_none()
-    return Account(row.id, row.name, row.role, row.password or "") if row else None
-
-
-def mint_key(connection: Connection, label: str, *, now: datetime) -> tuple[int, str]:
-    """A new phone key and its number; `label` says whose phone. The key is told once."""
-    label = label.strip()
-    if not label or len(label) > 80 or not label.isprintable():
-        raise Problem.at("key", "needs a label of 1 to 80 characters", "say whose phone it is")
-    key = secrets.token_urlsafe(32)
-    row = {"digest": digest(key), "label": label, "created_at": text(now), "revoked_at": None}
-    made = connection.execute(insert(phone_keys), row).inserted_primary_key
-    assert made is not None
-    return made[0], key
-
-
-def list_keys(connection: Connection) -> tuple[PhoneKey, ...]:
-    """All phone keys, the revoked ones too."""
-    rows = connection.execute(select(phone_keys).order_by(phone_keys.c.id))
-    return tuple(PhoneKey(r.id, r.label, r.created_at, r.revoked_at or "") for r in rows)
-
-
-def revoke_key(connection: Connection, number: int, *, now: datetime) -> None:
-    """Make a phone key worthless; raises `Problem` when there is no such living key."""
-    found = connection.execute(
-        update(phone_keys)
-        .where(phone_keys.c.id == number, phone_keys.c.revoked_at.is_(None))
-        .values(revoked_at=text(now))
-    )
-    if not found.rowcount:
-        raise Problem.at(f"key {number}", "is not there or revoked already", "list the keys")
-
-
-def phone_of_key(connection: Connection, key: str) -> str | None:
-    """The label of a living key."""
-    return connection.execute(
-        select(phone_keys.c.label).where(
-            phone_keys.c.digest == digest(key), phone_keys.c.revoked_at.is_(None)
-        )
-    ).scalar_one_or_none()
+    return account_of_row(row) if row else None
 
 
 def first_admin(connection: Connection, *, now: datetime) -> str | None:
@@ -211,30 +285,3 @@ def first_admin(connection: Connection, *, now: datetime) -> str | None:
         return None
     add_user(connection, "admin", now=now)
     return mint_token(connection, "admin", now=now)
-
-
-def password_matches(account: Account | None, password: str) -> bool:
-    """Whether the password is the account's; takes the same time for an unknown account."""
-    known = account.password if account else ""
-    try:
-        return hasher.verify(known or NOBODY, password) and bool(known)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def hashed_password(name: str, password: str) -> str:
-    if not MIN_PASSWORD <= len(password) <= 1000:
-        raise Problem.at(
-            f"user {name}",
-            f"the password has {len(password)} characters",
-            f"use at least {MIN_PASSWORD}",
-        )
-    return hasher.hash(password)
-
-
-def no_user(name: str) -> Problem:
-    return Problem.at(f"user {name}", "is not there", "list the users")
-
-
-def text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["KEY_KINDS", "RIGHTS", "ROLES", "Right", "Visitor"]
+__all__ = ["KEY_KINDS", "NEEDS_PROVINCES", "RIGHTS", "ROLES", "Right", "Visitor"]
 
 
 class Right(Enum):
@@ -19,7 +19,9 @@ class Right(Enum):
     MANAGE = "change forms, accounts, keys and submissions"
     ROWS = "read whole submissions, of the visitor's provinces"
     ANSWERS = "read submissions without the fields that say who"
+    REVIEW = "approve submissions, hold them or not, in the visitor's provinces"
     SUBMIT = "fetch forms and send submissions"
+    LISTS = "get with a form the names in its lists of persons, of the visitor's provinces"
     CORRECT = "send a new version of a submission that was sent before"
     NAMES = "see on the board who is still missing, in the visitor's provinces"
     TOTALS = "see on the board every province against its target"
@@ -30,12 +32,21 @@ class Right(Enum):
 RIGHTS: Mapping[str, frozenset[Right]] = {
     "admin": frozenset(Right),
     "province": frozenset(
-        {Right.ROWS, Right.SUBMIT, Right.CORRECT, Right.NAMES, Right.REPORTS, Right.KEYS}
+        {
+            Right.ROWS,
+            Right.REVIEW,
+            Right.SUBMIT,
+            Right.LISTS,
+            Right.CORRECT,
+            Right.NAMES,
+            Right.REPORTS,
+            Right.KEYS,
+        }
     ),
-    "facilitator": frozenset({Right.SUBMIT, Right.CORRECT, Right.NAMES}),
-    "evaluator": frozenset({Right.ANSWERS, Right.TOTALS, Right.REPORTS}),
+    "facilitator": frozenset({Right.SUBMIT, Right.LISTS, Right.CORRECT, Right.NAMES}),
+    "evaluator": frozenset({Right.ANSWERS, Right.REVIEW, Right.TOTALS, Right.REPORTS}),
     "manager": frozenset({Right.TOTALS, Right.REPORTS}),
-    "phone": frozenset({Right.SUBMIT, Right.CORRECT}),
+    "phone": frozenset({Right.SUBMIT, Right.LISTS, Right.CORRECT}),
     "link": frozenset({Right.SUBMIT}),
 }
 """The first five are roles of accounts. A `phone` is a facilitator's device with a key; a `link` is
@@ -43,6 +54,8 @@ a key that many may hold: a poster's code, a personal link."""
 
 KEY_KINDS = ("phone", "link")
 ROLES = tuple(role for role in RIGHTS if role not in KEY_KINDS)
+NEEDS_PROVINCES = ("province", "facilitator")
+"""Roles that have no sense without provinces: no bound would open every province to them."""
 
 
 @dataclass(frozen=True, slots=True)
