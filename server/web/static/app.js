@@ -1,0 +1,269 @@
+// The form in the phone's browser: opens it and decides which instance of it is filled.
+//
+// Everything it needs to know stands in the page's config.json. The engine is fetched beside it.
+
+import { sure } from './dialogs.js';
+import { keepDrafts } from './drafts.js';
+import { make } from './elements.js';
+import { send } from './finish.js';
+import { drawLanguages, firstLanguage, speak } from './languages.js';
+import { deviceID, onePage, openDraft } from './memory.js';
+import { menu } from './menu.js';
+import { prepare } from './offline.js';
+import { asked, refusal } from './refusal.js';
+import { drawShell } from './shell.js';
+import { mountStatus } from './status.js';
+import { openStore } from './store.js';
+import { lang, moment, setLang, t } from './words.js';
+
+const HEADERS = { 'X-OpenRosa-Version': '1.0' };
+const BANNERS = ['draft', 'edit', 'prefill', 'person', 'saved', 'send'];
+
+const host = document.getElementById('app') ?? document.body.appendChild(make('div', { id: 'app' }));
+const query = new URLSearchParams(location.search);
+setLang(firstLanguage());
+const shell = drawShell(host);
+shell.words();
+shell.only(make('p', { class: 'loading', role: 'status' }, t('loading')));
+
+/**
+ * What the parts of the page share. `going` is `{session, filling, drafts, edit}` while a form is
+ * being filled; `person()` the code of whom it is about.
+ */
+const app = { shell, fresh, going: null, person: () => null };
+
+// first of all: what waits is sent even where this form cannot be opened
+app.recount = mountStatus(shell.status, { t, lang, announce: shell.announce });
+open().catch(failed);
+
+// --- opening ---------------------------------------------------------------------------------
+
+async function open() {
+  const parts = Promise.all([
+    import('./engine.js'),
+    import('./filling.js'),
+    import('./prefill.js'),
+    import('./review.js'),
+  ]).catch((error) => {
+    throw new Error(error.message, { cause: 'network' });
+  });
+  parts.catch(() => {}); // said below, if nothing else fails before
+  const config = await (await asked(configAddress())).json();
+  setLang(firstLanguage(config));
+  document.title = config.form.title;
+  shell.title.textContent = title(config.form.title);
+  const [xform, store, [engine, filler, links, review]] = await Promise.all([
+    asked(config.xform).then((answer) => answer.text()),
+    openStore().catch((error) => {
+      throw new Error(error.message, { cause: 'store' });
+    }),
+    parts,
+  ]);
+  const known = config.anonymous
+    ? {}
+    : { deviceID: deviceID(), username: config.user?.username, phoneNumber: config.user?.phonenumber };
+  const opened = await engine.openForm(config, xform, known, HEADERS);
+  Object.assign(app, { config, store, engine, filler, links, review, opened });
+  shell.menu.onclick = () => menu(app);
+  await choose();
+  if (!globalThis.isSecureContext) shell.banner('secure', t('not_secure'));
+  prepare(config, configAddress()).catch((error) => console.warn(error));
+}
+
+function configAddress() {
+  return `${location.pathname.replace(/\/$/, '')}/config.json`;
+}
+
+/** A title in both languages, "ไทย | English", is cut to the one in use. */
+function title(text) {
+  const halves = text.split(' | ');
+  return halves.length === 2 ? halves[lang() === 'th' ? 0 : 1] : text;
+}
+
+function failed(error) {
+  console.error(error);
+  const keys = { network: 'failed_network', store: 'failed_store' };
+  trouble(refusal(error, keys[error.cause] ?? 'failed_form'));
+}
+
+function trouble(words) {
+  const again = make('button', { type: 'button' }, t('try_again'));
+  again.addEventListener('click', () => location.reload());
+  shell.only(
+    make('h2', { class: 'page-title' }, t('failed_title')),
+    make('p', { role: 'alert' }, words),
+    again,
+  );
+}
+
+// --- which instance --------------------------------------------------------------------------
+
+/** A draft asked for, the one this tab had open, one of those left, a sent record, or a new form. */
+async function choose() {
+  const { config, store } = app;
+  const edit = query.get('edit');
+  if (edit && config.edit) return correct(edit);
+  const wanted = query.get('draft') ?? (query.has('new') ? null : openDraft.get(config.form.id));
+  const draft = wanted && (await store.drafts.get(wanted).catch(() => null));
+  if (draft) return resume(draft);
+  const left = query.has('new') ? [] : await store.drafts.list(config.form.id).catch(() => []);
+  return left.length ? offer(left) : fresh();
+}
+
+function offer(left) {
+  const rows = left.sort((a, b) => b.updatedAt - a.updatedAt).map(offered);
+  const anew = make('button', { type: 'button', class: 'second wide' }, t('draft_new'));
+  anew.addEventListener('click', () => fresh());
+  const heading = make('h2', { class: 'page-title', tabindex: '-1' }, t('drafts_title'));
+  shell.only(heading, make('ul', { class: 'drafts' }, ...rows), anew);
+  drawLanguages(shell.languages, null, () => {
+    shell.title.textContent = title(app.config.form.title);
+    app.recount();
+    offer(left);
+  });
+}
+
+function offered(draft) {
+  const go = make('button', { type: 'button', class: 'wide' }, t('draft_continue'));
+  go.addEventListener('click', () => resume(draft));
+  const drop = make('button', { type: 'button', class: 'plain' }, t('draft_discard'));
+  drop.addEventListener('click', async () => {
+    if (!(await sure(t('discard_sure'), t('discard_yes'), t('discard_no')))) return;
+    await app.store.drafts.remove(draft.id);
+    await choose();
+  });
+  const name = draft.name ? [make('strong', {}, draft.name), ' '] : [];
+  return make(
+    'li',
+    { class: 'draft' },
+    make('p', {}, ...name, t('draft_of', { when: moment(draft.updatedAt) })),
+    go,
+    drop,
+  );
+}
+
+async function resume(draft) {
+  try {
+    fill(await app.engine.begin(app.opened, { draft: draft.data }), { draft, at: draft.at });
+  } catch (error) {
+    console.error(error);
+    openDraft.clear(app.config.form.id);
+    await fresh();
+    shell.banner('draft', t('draft_refused'));
+  }
+}
+
+/** A new form, answered from the address; for the `next` person without what says who. */
+async function fresh({ next = false } = {}) {
+  const { config, engine, links, opened } = app;
+  openDraft.clear(config.form.id);
+  const session = await engine.begin(opened);
+  const pairs = links.asked(location.search).filter(([name]) => !next || !isPerson(name));
+  const refused = links.prefill(session.root, pairs, config.prefill);
+  fill(session, {});
+  shell.banner('prefill', refused.length ? t('prefill_refused', { names: refused.join(', ') }) : '');
+}
+
+function isPerson(name) {
+  return name.split('/').pop() === app.config.person?.split('/').pop();
+}
+
+/** A record that was sent before, to be corrected. */
+async function correct(instanceID) {
+  const here = configAddress().replace(/config\.json$/, '');
+  try {
+    const record = await (await asked(`${here}sent/${encodeURIComponent(instanceID)}`)).json();
+    const xml = await (await asked(record.xml)).blob();
+    const files = await Promise.all(
+      Object.entries(record.files).map(async ([name, address]) => ({
+        name,
+        blob: await (await asked(address)).blob(),
+      })),
+    );
+    fill(await app.engine.begin(app.opened, { record: { xml, files } }), { edit: instanceID });
+    shell.banner('edit', t('edit_title'));
+  } catch (error) {
+    console.error(error);
+    trouble(refusal(error, 'failed_edit'));
+  }
+}
+
+// --- filling ---------------------------------------------------------------------------------
+
+function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) {
+  const { config, store, opened, filler } = app;
+  const { form } = config;
+  app.going?.filling.destroy();
+  speak(session.root, firstLanguage(config));
+  for (const name of BANNERS) shell.banner(name, '');
+  if (edit) shell.banner('edit', t('edit_title'));
+  shell.banner(
+    'list',
+    opened.missing.size ? t('list_missing', { names: [...opened.missing].join(', ') }) : '',
+  );
+
+  const drafts = keepDrafts({
+    drafts: store.drafts,
+    session,
+    touched: Boolean(draft),
+    describe: () => ({
+      form: form.id,
+      base: config.base,
+      version: form.version,
+      title: form.title,
+      at: app.going?.filling.place() ?? null,
+      edit,
+    }),
+    told(error) {
+      shell.saved.textContent = error ? '' : t('saved');
+      shell.banner('saved', error ? t('not_saved') : '');
+      if (error) console.error(error);
+      else openDraft.set(form.id, session.id());
+    },
+  });
+  const filling = filler.filling(shell, {
+    session,
+    at,
+    onePage: onePage.get(),
+    announce: shell.announce,
+    form: { config, media: (url) => config.media[app.engine.mediaName(url)] ?? null },
+    reload: () => filling.rebuild(),
+    changed: drafts.changed,
+    send: () => send(app),
+  });
+  app.going = { session, filling, drafts, edit };
+  shell.bar.hidden = false;
+  drawLanguages(shell.languages, session.root, () => {
+    shell.words();
+    shell.title.textContent = title(form.title);
+    shell.saved.textContent = '';
+    app.recount();
+    filling.rebuild();
+  });
+  watchPerson(session);
+  // Fetched soon, so that whatever the form asks later is there without a signal too.
+  setTimeout(() => filler.fetchWidgets(session.root), 1500);
+}
+
+/** Say at once when this person's code was already used for this form on this phone. */
+function watchPerson(session) {
+  const { config, store, engine } = app;
+  const nodes = config.person ? engine.leaves(session.root) : [];
+  const node =
+    nodes.find((one) => one.currentState.reference === config.person) ??
+    nodes.find((one) => isPerson(one.currentState.reference));
+  app.person = () => node?.currentState.instanceValue || null;
+  if (!node) return;
+  let before = '';
+  const look = async () => {
+    const code = node.currentState.instanceValue;
+    if (code === before) return;
+    before = code;
+    const used = code ? await store.people.find(config.form.id, code).catch(() => null) : null;
+    if (code !== before) return;
+    const another = used && used.instanceID !== session.id() && !app.going?.edit;
+    shell.banner('person', another ? t('person_used', { code, when: moment(used.at) }) : '');
+  };
+  session.watch(look);
+  look();
+}

@@ -1,0 +1,73 @@
+// The draft that is kept while a form is being filled: after each change, and when the page goes.
+
+const PAUSE = 700;
+
+/**
+ * Keep drafts of `session`. `describe()` gives what else a draft says of itself; `told(error)` is
+ * called after each save, with null when it went well. Returns `{changed(moved), now(), settled(),
+ * stop()}`.
+ */
+export function keepDrafts({ drafts, session, describe, told, touched = false }) {
+  let timer = null;
+  let dirty = false;
+  let begun = touched;
+  let stopped = false;
+  let running = Promise.resolve();
+
+  const now = () => {
+    clearTimeout(timer);
+    if (stopped || !dirty) return running;
+    dirty = false;
+    running = running.then(save);
+    return running;
+  };
+
+  async function save() {
+    try {
+      const made = await session.payload();
+      if (stopped) return;
+      await drafts.save({
+        ...describe(),
+        id: made.instanceID,
+        name: made.name,
+        data: { xml: made.xml, files: made.files },
+        updatedAt: Date.now(),
+      });
+      told(null);
+    } catch (error) {
+      told(error);
+    }
+  }
+
+  const leaving = () => {
+    if (document.visibilityState === 'hidden') now();
+  };
+  document.addEventListener('visibilitychange', leaving);
+  window.addEventListener('pagehide', now);
+
+  return {
+    /** Something was answered; `moved`: only the page changed, which alone makes no draft. */
+    changed(moved = false) {
+      if (!moved) begun = true;
+      if (!begun) return;
+      dirty = true;
+      clearTimeout(timer);
+      timer = setTimeout(now, PAUSE);
+    },
+    now,
+    /** What was to be saved is not saved any more; resolves when a save under way has ended. */
+    settled() {
+      clearTimeout(timer);
+      dirty = false;
+      return running;
+    },
+    /** Keep no more; resolves when a save under way has ended. */
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', leaving);
+      window.removeEventListener('pagehide', now);
+      return running;
+    },
+  };
+}

@@ -1,0 +1,197 @@
+// The list of forms on this phone: which are open, what is unfinished, what waits, what arrived.
+
+import { sure } from './dialogs.js';
+import { make } from './elements.js';
+import { exported } from './exporting.js';
+import { isKept } from './keeping.js';
+import { drawLanguages, firstLanguage } from './languages.js';
+import { baseOf, prepare, readyOffline } from './offline.js';
+import { discard, flush, retry } from './outbox.js';
+import { asked, refusal } from './refusal.js';
+import { drawShell } from './shell.js';
+import { hear } from './signals.js';
+import { mountStatus } from './status.js';
+import { openStore } from './store.js';
+import { lang, moment, setLang, t } from './words.js';
+
+const SHOWN = 20; // sent records that are listed
+
+setLang(firstLanguage());
+const base = baseOf();
+const shell = drawShell(document.getElementById('app'));
+shell.menu.hidden = true;
+const counter = mountStatus(shell.status, { t, lang, announce: shell.announce });
+let list = null;
+let failure = null;
+let drawing = null;
+
+const parts = Object.fromEntries(['forms', 'attention', 'waiting', 'drafts', 'sent'].map((name) => [name, make('section', { class: `list-${name}` })]));
+shell.only(...Object.values(parts));
+parts.forms.append(make('p', { class: 'loading', role: 'status' }, t('loading')));
+languages();
+open();
+hear(({ type }) => {
+  if (type === 'changed' || type === 'received' || type === 'kept') draw();
+});
+window.addEventListener('online', () => list ?? open());
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && draw());
+
+async function open() {
+  try {
+    const answer = await asked(`${base}/f/list.json`);
+    list = await answer.json();
+    failure = null;
+    setLang(firstLanguage(list));
+    languages();
+  } catch (error) {
+    failure = error;
+  }
+  if (!globalThis.isSecureContext) shell.banner('secure', t('not_secure'));
+  await draw();
+  if (!list) return;
+  prepare(list).then(draw);
+}
+
+function languages() {
+  document.documentElement.lang = lang();
+  document.title = t('list_title');
+  shell.title.textContent = t('list_title');
+  drawLanguages(shell.languages, null, () => {
+    languages();
+    counter();
+    draw();
+  });
+}
+
+/** Draw everything anew; calls that come meanwhile are one more drawing. */
+function draw() {
+  drawing = (drawing ?? Promise.resolve()).then(drawAll, drawAll);
+  return drawing;
+}
+
+async function drawAll() {
+  const store = await openStore().catch(() => null);
+  const [drafts, records, sent] = store ? await Promise.all([store.drafts.list(), store.outbox.list(), store.sent.list()]) : [[], [], []];
+  const ready = new Map(list ? await Promise.all(list.forms.map(async ({ config }) => [config, await state(config)])) : []);
+  parts.forms.replaceChildren(...forms(ready, sent));
+  fillPart('attention', records.filter((one) => one.state !== 'waiting').map(troubled));
+  fillPart('waiting', records.filter((one) => one.state === 'waiting').map(waiting), sendNow());
+  fillPart('drafts', drafts.sort((a, b) => b.updatedAt - a.updatedAt).map(unfinished));
+  fillPart('sent', sent.slice(0, SHOWN).map(arrived));
+}
+
+function fillPart(name, rows, more = '') {
+  parts[name].replaceChildren();
+  if (rows.length) parts[name].append(make('h2', { class: 'page-title' }, t(`${name}_here`)), make('ul', { class: 'drafts' }, ...rows), more);
+}
+
+async function state(config) {
+  if (await readyOffline(base, config)) return 'ready';
+  return (await isKept(config).catch(() => false)) ? 'getting_ready' : 'not_ready';
+}
+
+// --- forms -----------------------------------------------------------------------------------
+
+function forms(ready, sent) {
+  if (failure) {
+    const again = make('button', { type: 'button', class: 'wide' }, t('try_again'));
+    again.addEventListener('click', () => location.reload());
+    return [make('p', { class: 'notice bad', role: 'alert' }, refusal(failure, 'list_failed')), again];
+  }
+  if (!list) return [];
+  if (!list.forms.length) return [make('p', { class: 'notice' }, t('list_none'))];
+  const today = new Date().toDateString();
+  const counts = new Map();
+  for (const one of sent) {
+    if (new Date(one.at).toDateString() === today) counts.set(one.form, (counts.get(one.form) ?? 0) + 1);
+  }
+  const rows = list.forms.map((form) => {
+    const count = counts.get(form.id);
+    return make(
+      'li',
+      {},
+      make('a', { class: 'form-link', href: form.page }, title(form.title)),
+      make('p', { class: 'form-about' }, make('span', { class: `offline ${ready.get(form.config)}` }, t(ready.get(form.config))), count ? ` · ${t('sent_today', { n: count })}` : ''),
+    );
+  });
+  return [make('ul', { class: 'form-list' }, ...rows)];
+}
+
+/** A title in both languages, "ไทย | English", is cut to the one in use. */
+function title(text) {
+  const halves = text.split(' | ');
+  return halves.length === 2 ? halves[lang() === 'th' ? 0 : 1] : text;
+}
+
+function entry(record, ...content) {
+  return make('li', { class: 'draft' }, make('p', { class: 'entry-name' }, make('strong', {}, title(record.title)), record.name ? ` ${record.name}` : ''), ...content);
+}
+
+function button(words, act, style = 'second') {
+  const made = make('button', { type: 'button', class: style }, words);
+  made.addEventListener('click', act);
+  return made;
+}
+
+// --- unfinished, waiting, refused, received --------------------------------------------------
+
+function unfinished(draft) {
+  // a key may have been replaced by another since it was begun
+  const at = list?.forms.some((form) => form.id === draft.form) ? base : draft.base;
+  const open = make('a', { class: 'button', href: `${at}/f/${encodeURIComponent(draft.form)}?draft=${encodeURIComponent(draft.id)}` }, t('draft_open'));
+  const remove = button(t('draft_delete'), async () => {
+    if (!(await sure(t('draft_delete_sure'), t('draft_delete'), t('keep_no')))) return;
+    await (await openStore()).drafts.remove(draft.id);
+    await draw();
+  }, 'plain remove');
+  return entry(draft, make('p', {}, t('draft_of', { when: moment(draft.updatedAt) })), make('div', { class: 'row' }, open, remove));
+}
+
+function waiting(record) {
+  const why = record.trouble === 'network' ? t('trouble_network') : record.trouble ? t('trouble_server', { status: record.trouble }) : '';
+  return entry(record, make('p', {}, t('waiting_since', { when: moment(record.queuedAt) })), why ? make('p', {}, why) : '');
+}
+
+function sendNow() {
+  return button(t('send_now'), () => flush({ all: true }), 'wide');
+}
+
+function troubled(record) {
+  const { status, reason, instanceID } = record;
+  const known = [401, 403, 404, 405, 409, 410, 413].includes(status);
+  const row = make('div', { class: 'row' });
+  const elsewhere = record.base !== base && list;
+  if (elsewhere) row.append(button(t('retry_here'), () => retry(instanceID, base)));
+  else row.append(button(t('retry'), () => retry(instanceID)));
+  row.append(
+    button(t('export'), async () => download(await exported(record))),
+    button(t('give_up'), async () => {
+      if (await sure(t('give_up_sure'), t('give_up_yes'), t('keep_no'))) await discard(instanceID);
+    }, 'plain remove'),
+  );
+  return entry(
+    record,
+    make('p', { class: 'notice bad' }, t(known ? `why_${status}` : 'why_other', { status }), ' ', t('attention_kept')),
+    reason ? make('p', { class: 'server-said' }, t('server_said', { reason: ours(reason) })) : '',
+    row,
+  );
+}
+
+/** The half of "English / ไทย" in the reader's language. */
+function ours(words) {
+  const halves = words.split(' / ');
+  return halves.length === 2 && lang() === 'th' ? halves[1] : halves[0];
+}
+
+function download({ name, blob }) {
+  const link = make('a', { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function arrived(record) {
+  const open = list?.forms.some((form) => form.id === record.form);
+  const mine = !record.anonymous && list && !list.link && record.base === base && open;
+  const edit = mine ? make('a', { class: 'button second', href: `${base}/f/${encodeURIComponent(record.form)}?edit=${encodeURIComponent(record.instanceID)}` }, t('correct')) : '';
+  return entry(record, make('p', {}, t('sent_at', { when: moment(record.at) })), edit ? make('div', { class: 'row' }, edit) : '');
+}

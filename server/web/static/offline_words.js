@@ -1,0 +1,62 @@
+// Words of the outbox, the counter and the list of forms.
+
+import { addWords } from './words.js';
+
+addWords({
+  // --- the counter -------------------------------------------------------------------------
+  count_waiting: ['รอส่ง {n}', 'Waiting {n}'],
+  count_received: ['ส่งถึงแล้ว {n}', 'Received {n}'],
+  count_attention: ['ต้องดูแล {n}', 'Needs attention {n}'],
+  count_sending: ['กำลังส่ง…', 'Sending…'],
+  nothing_kept: [
+    'เบราว์เซอร์นี้เก็บข้อมูลไม่ได้ (อาจเป็นโหมดส่วนตัว) อย่าปิดหน้านี้ก่อนส่งถึง',
+    'This browser keeps nothing (a private window?). Do not close the page before it is received.',
+  ],
+  not_secure: [
+    'หน้านี้ไม่ได้เปิดด้วย https: เปิดใหม่โดยไม่มีสัญญาณไม่ได้ กล้องและตำแหน่งใช้ไม่ได้ แต่กรอกและส่งได้ อย่าปิดหน้านี้จนกว่าจะส่งถึง',
+    'This page did not come by https: it cannot be opened without a network, and has no camera or location. Filling in and sending work; leave the page open until everything is received.',
+  ],
+  no_worker: [
+    'เบราว์เซอร์นี้เปิดแบบโดยไม่มีสัญญาณไม่ได้ กรอกและส่งได้เมื่อเปิดหน้าไว้',
+    'This browser cannot open forms without a network. Filling in and sending work while the page is open.',
+  ],
+  sign_in_first: ['กรุณาเข้าสู่ระบบก่อน', 'Please sign in first'],
+  // --- the list of forms -------------------------------------------------------------------
+  list_title: ['แบบทั้งหมด', 'All forms'],
+  list_none: ['ยังไม่มีแบบที่เปิดรับ', 'No form is open yet'],
+  list_failed: ['เปิดรายการแบบไม่ได้ ตรวจสัญญาณแล้วลองใหม่ ({reason})', 'The list of forms could not be loaded. Check the signal and try again ({reason}).'],
+  ready: ['พร้อมใช้ออฟไลน์', 'Ready offline'],
+  not_ready: ['ยังใช้ออฟไลน์ไม่ได้', 'Not ready offline yet'],
+  getting_ready: ['กำลังเตรียม…', 'Getting ready…'],
+  sent_today: ['วันนี้ส่งถึงแล้ว {n}', '{n} received today'],
+  drafts_here: ['ทำค้างไว้', 'Unfinished'],
+  draft_open: ['ทำต่อ', 'Continue'],
+  draft_delete: ['ลบ', 'Delete'],
+  draft_delete_sure: ['ลบแบบที่ทำค้างไว้นี้และคำตอบทั้งหมดหรือไม่', 'Delete this unfinished form and all its answers?'],
+  waiting_here: ['รอส่ง', 'Waiting'],
+  send_now: ['ส่งตอนนี้', 'Send now'],
+  waiting_since: ['เก็บไว้เมื่อ {when}', 'kept on {when}'],
+  trouble_network: ['ยังไม่มีสัญญาณ จะส่งเองเมื่อมี', 'No network yet; it is sent by itself'],
+  trouble_server: ['เครื่องแม่ยังรับไม่ได้ ({status}) จะลองใหม่เอง', 'The server cannot take it yet ({status}); it is tried again'],
+  attention_here: ['ส่งไม่ได้ ต้องดูแล', 'Not sent: needs attention'],
+  attention_kept: ['ข้อมูลยังอยู่ในเครื่องนี้ครบ', 'Everything is still on this phone'],
+  server_said: ['เครื่องแม่ตอบว่า: {reason}', 'The server said: {reason}'],
+  why_401: ['กรุณาเข้าสู่ระบบ แล้วลองอีกครั้ง', 'Please sign in, then try again.'],
+  why_403: ['ลิงก์หรือบัญชีนี้ใช้ส่งแบบนี้ไม่ได้ ขอลิงก์ใหม่ เปิดลิงก์นั้น แล้วลองอีกครั้ง', 'This link or account may not send this form. Ask for a new link, open it and try again.'],
+  why_404: ['เครื่องแม่ไม่มีแบบนี้แล้ว', 'The server does not have this form any more'],
+  why_405: ['แบบนี้ปิดรับแล้ว', 'The form is closed'],
+  why_409: ['มีแบบรหัสเดียวกันแต่คำตอบต่างกันอยู่แล้ว', 'There is another record with the same id but other answers'],
+  why_410: ['มีคนแก้ไขแบบนี้ก่อนแล้ว', 'This record was corrected by somebody else before'],
+  why_413: ['ไฟล์แนบใหญ่เกินที่เครื่องแม่รับได้', 'A file is larger than the server takes'],
+  why_other: ['เครื่องแม่ไม่รับ ({status})', 'The server refused it ({status})'],
+  retry: ['ลองส่งอีกครั้ง', 'Try again'],
+  retry_here: ['ส่งด้วยลิงก์นี้', 'Send with this link'],
+  export: ['บันทึกเป็นไฟล์', 'Save as a file'],
+  give_up: ['ลบออกจากเครื่อง', 'Delete from this phone'],
+  give_up_sure: ['แบบนี้ยังไม่ถึงเครื่องแม่ ลบแล้วกู้คืนไม่ได้ ลบหรือไม่', 'The server does not have this record. Once deleted it cannot be brought back. Delete it?'],
+  give_up_yes: ['ลบ', 'Delete'],
+  sent_here: ['ส่งถึงแล้ว', 'Received'],
+  correct: ['แก้ไข', 'Correct'],
+  sent_at: ['ส่งถึงเมื่อ {when}', 'received on {when}'],
+  keep_no: ['เก็บไว้', 'Keep'],
+});

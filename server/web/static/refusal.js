@@ -1,0 +1,29 @@
+// Asking the server for what a page needs, and its refusals in the reader's language.
+
+import { baseOf } from './offline.js';
+import { lang, t } from './words.js';
+
+const HEADERS = { 'X-OpenRosa-Version': '1.0' };
+
+/**
+ * The server's answer. Throws an Error whose cause is `{said: {th, en}}` where the server refuses
+ * in words, else `"network"`. Who is not signed in is sent to sign in and comes back.
+ */
+export async function asked(address) {
+  const answer = await fetch(address, { headers: HEADERS, credentials: 'same-origin' }).catch((error) => {
+    throw new Error(error.message, { cause: 'network' });
+  });
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => null);
+  if (answer.status === 401 && baseOf() === '') {
+    location.assign(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`);
+    throw new Error(t('sign_in_first'), { cause: { said: { th: t('sign_in_first'), en: t('sign_in_first') } } });
+  }
+  const words = `${answer.status} ${answer.statusText}`;
+  throw new Error(said?.detail ?? words, { cause: said?.th ? { said: { th: said.th, en: said.detail } } : 'network' });
+}
+
+/** Words for the reader: the server's own, or those of `key` with the reason. */
+export function refusal(error, key) {
+  return error.cause?.said ? error.cause.said[lang()] : t(key, { reason: error.message });
+}
