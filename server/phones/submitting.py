@@ -21,12 +21,16 @@ from forms.instance import envelope, from_xml, parse_xml, to_kobo
 from forms.model import Form, Submission
 from forms.problems import Problem
 from server.answers import Refusal, openrosa
+from server.board.places import Places
 from server.house import House, house_of, phone_url
-from server.people.rights import Visitor
+from server.people.rights import Right, Visitor
+from server.phones.large import aside, refuse_heavy, refuse_winding
+from server.phones.scope import note_outside, refuse_form
 from server.state.catalogue import Deployed
 from server.state.filing import normal_name
-from server.state.settle import Arrival
+from server.state.settle import Arrival, Place
 from server.uploads import Upload, file_name, read_upload
+from server.web.devices import told, told_device
 
 __all__ = ["submission_head", "submission_post"]
 
@@ -43,6 +47,14 @@ SPLICED = (
     "_validation_status",
 )
 """Keys of a row that only storing decides; they are put in when the row is read."""
+NO_FORM = (
+    "There is no form with this id on the server. Ask the office; keep the record on the phone. "
+    "/ ไม่มีแบบนี้บนเซิร์ฟเวอร์ โปรดแจ้งสำนักงาน และเก็บข้อมูลไว้ในโทรศัพท์ก่อน"
+)
+MAY_NOT_CORRECT = (
+    "A record that was sent cannot be corrected with this key or account; ask the office. "
+    "/ กุญแจหรือบัญชีนี้แก้ไขข้อมูลที่ส่งแล้วไม่ได้ โปรดแจ้งสำนักงาน"
+)
 INSTANCE_ID = re.compile(r"""[^\s"'\\<>&\x00-\x1f\x7f]{1,200}""")
 
 METADATA = (
@@ -54,7 +66,8 @@ METADATA = (
 
 async def submission_head(request: Request) -> Response:
     """HEAD /submission: may I send, where to, and how much at once."""
-    await house_of(request).doorkeeper.phone_visitor(request)
+    visitor = await house_of(request).doorkeeper.phone_visitor(request)
+    told(request, visitor, sent=False)
     return Response(status_code=204, headers={"Location": f"{phone_url(request)}/submission"})
 
 
@@ -74,14 +87,14 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
     document = upload.fields.get(DOCUMENT)
     if document is None:
         raise Refusal(400, f"There is no {DOCUMENT} part in the request.")
-    try:
-        root = parse_xml(document)
-    except Problem as problem:
-        raise Refusal(400, f"Improperly formatted XML: {problem.findings[0].what}.") from problem
+    root = await aside(len(document), parsed, document)
     about = envelope(root)
     deployed = house.catalogue.find(about.form_id, about.deployment_uuid)
     if deployed is None:
-        raise Refusal(404, "There is no form with this id on the server.")
+        raise Refusal(404, NO_FORM)
+    refuse_form(visitor, deployed.form_id)
+    if about.deprecated_id and not visitor.may(Right.CORRECT):
+        raise Refusal(403, MAY_NOT_CORRECT)
     if not about.instance_id:
         raise Refusal(400, "Instance ID is required")
     if not all(INSTANCE_ID.fullmatch(i) for i in (about.instance_id, about.deprecated_id or "-")):
@@ -89,8 +102,12 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
     form = house.catalogue.known_form(deployed, about.version)
     if form is None:
         form = await asyncio.to_thread(house.catalogue.parse, deployed, about.version)
-    mentioned = dict(mentions(root)) if upload.files or about.deprecated_id else {}
+    mentioned: dict[str, str] = {}
+    if upload.files or about.deprecated_id:
+        mentioned = await aside(len(document), lambda: dict(mentions(root)))
     files = tuple(staged for _, staged in upload.files if normal_name(staged.name) in mentioned)
+    device = told_device(request)
+    body, place = await aside(len(document), rendered, root, form, deployed, house.places, device)
     receipt = await house.inbox.take(
         Arrival(
             asset_id=deployed.asset_id,
@@ -98,14 +115,19 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
             deprecated_id=about.deprecated_id,
             digest=hashlib.sha256(document).digest(),
             xml=document,
-            body=rendered(from_xml(root, form), form, deployed),
+            body=body,
             submitter=visitor.name,
             files=files,
             references=mentioned,
+            place=place,
         )
     )
+    if receipt.status in (201, 202):
+        told(request, visitor, sent=True)
     more = ""
     if receipt.status == 201:
+        if place.province and not visitor.sees_province(place.province):
+            await note_outside(house, visitor, deployed.form_id, about.instance_id, place.province)
         more = METADATA.format(
             uid=deployed.uid,
             instance_id=about.instance_id,
@@ -116,8 +138,22 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
     return openrosa(receipt.words, receipt.status, location, more)
 
 
-def rendered(submission: Submission, form: Form, deployed: Deployed) -> bytes:
-    """The JSON row of a submission, without the keys that storing decides."""
+def parsed(document: bytes) -> Any:
+    """The root element of a document; raises `Refusal` 400, or 413 for what is beyond measure."""
+    refuse_heavy(document)
+    try:
+        root = parse_xml(document)
+    except Problem as problem:
+        raise Refusal(400, f"Improperly formatted XML: {problem.findings[0].what}.") from problem
+    refuse_winding(root, len(document))
+    return root
+
+
+def rendered(
+    root: Any, form: Form, deployed: Deployed, places: Places, device: str
+) -> tuple[bytes, Place]:
+    """The JSON row of a submission, without the keys that storing decides, and where it is from."""
+    submission = from_xml(root, form)
     row = to_kobo(submission)
     for key in SPLICED:
         row.pop(key, None)
@@ -125,7 +161,8 @@ def rendered(submission: Submission, form: Form, deployed: Deployed) -> bytes:
     row["_xform_id_string"] = deployed.uid
     row["_status"] = "submitted_via_web"
     row["_geolocation"] = geolocation(submission, form)
-    return orjson.dumps(row)
+    place = places.of(deployed.form_id, form, submission.record.answers, device)
+    return orjson.dumps(row), place
 
 
 def geolocation(submission: Submission, form: Form) -> list[float | None]:
