@@ -1,229 +1,137 @@
-"""How many submissions a second reach the disk, and how fast they come out again.
+"""How many submissions a second reach the disk, empty and with a million stored, and how fast they
+come out again.
 
-    python bench/submissions.py [--count 20000] [--connections 32]
+    python bench/submissions.py [--seconds 8] [--stored 1000000]
 
-Starts the real server on a temporary folder, publishes a small form, sends unique instances of
-about 800 bytes over keep-alive connections (each sends the next when the last was answered), reads
-everything back and checks that stored = acknowledged. Loopback only; ends by itself.
+Starts the real server on a temporary folder and lets 1, 8 and 32 phones send what `phones.py`
+tells; then the same 32 on a server that holds a million; then reads 50,000 rows in pages of 1,000.
+Checks that stored = acknowledged. The limit of the disk is measured in the same run: durable
+commits of one row each, without any server. Loopback only; ends by itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import base64
-import io
 import json
+import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from collections import Counter
 from pathlib import Path
 
 import requests
-from openpyxl import Workbook
+import uvloop
+from million import fill
+from phones import Form, Place, load, percentile, publish, stored_ids
 
-ROOT = Path(__file__).resolve().parent.parent
-BOUNDARY = b"----benchboundary7MA4YWxkTrZu0gW"
-QUESTIONS = 20
-
-
-def workbook() -> bytes:
-    """A form of `QUESTIONS` short questions."""
-    book = Workbook()
-    survey = book.create_sheet("survey")
-    survey.append(("type", "name", "label"))
-    for number in range(1, QUESTIONS + 1):
-        survey.append(("text", f"q{number}", f"Question {number}"))
-    settings = book.create_sheet("settings")
-    settings.append(("form_title", "form_id", "version"))
-    settings.append(("Bench", "bench", "1"))
-    book.remove(book["Sheet"])
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
+RECORDED = {1: (126, 26), 8: (175, 90), 32: (235, 200)}
+"""ODK Central 2026.1 on such a machine, recorded elsewhere: submissions/s and p99 in ms."""
+RECORDED_MILLION, RECORDED_MEMORY = 23, 400
 
 
-def publish(url: str, headers: dict[str, str]) -> str:
-    """Import and deploy the form; its uid."""
-    encoded = base64.b64encode(workbook()).decode()
-    sent = requests.post(
-        f"{url}/api/v2/imports/",
-        data={"name": "bench.xlsx", "library": "false", "base64Encoded": encoded},
-        headers=headers,
-        timeout=30,
-    ).json()
-    while True:
-        found = requests.get(sent["url"], headers=headers, timeout=30).json()
-        if found["status"] == "complete":
-            break
-        time.sleep(0.05)
-    uid = found["messages"]["created"][0]["uid"]
-    address = f"{url}/api/v2/assets/{uid}/deployment/"
-    requests.post(address, json={"active": True}, headers=headers, timeout=30).raise_for_status()
-    return uid
-
-
-def request_bytes(uid: str, token: str, instance_id: str) -> bytes:
-    """One POST /submission, ready to be written to a socket."""
-    answers = "".join(f"<q{n}>answer {n} {instance_id[:6]}</q{n}>" for n in range(1, QUESTIONS + 1))
-    document = (
-        f"<?xml version='1.0' encoding='UTF-8'?><{uid} id=\"{uid}\" version=\"1\">{answers}"
-        f"<meta><instanceID>uuid:{instance_id}</instanceID></meta></{uid}>"
-    ).encode()
-    body = (
-        b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="xml_submission_file"; '
-        b'filename="submission.xml"\r\nContent-Type: text/xml\r\n\r\n'
-        + document
-        + b"\r\n--"
-        + BOUNDARY
-        + b"--\r\n"
+def run(place: Place, form: Form, seconds: float, connections: int) -> tuple[float, set[str]]:
+    """Send for about so many seconds, print what was seen; the rate, and what was acknowledged."""
+    loop = uvloop.new_event_loop()
+    few = 200 * min(connections, 8)
+    tried, _, _, first = loop.run_until_complete(load(place, form, few, connections))
+    count = max(few, int(few / tried * seconds))
+    used = place.processor()
+    took, each, answers, acknowledged = loop.run_until_complete(
+        load(place, form, count, connections)
     )
-    head = (
-        f"POST /submission HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Token {token}\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY.decode()}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+    loop.close()
+    used = (place.processor() - used) / count
+    if answers != {201: count}:
+        print(f"   answers that are not 201: {dict(answers)}")
+    rate = count / took
+    known, slow = RECORDED[connections]
+    print(
+        f"{connections:>3} phones {rate:>9,.0f} /s   p50 {percentile(each, 0.5) * 1e3:6.1f} ms"
+        f"   p99 {percentile(each, 0.99) * 1e3:6.1f} ms   slowest {each[-1] * 1e3:6.1f} ms"
+        f"   processor {used * 1e6:4.0f} µs each"
+        f"   | Central, recorded elsewhere: {known}/s, p99 {slow} ms: {rate / known:.1f} times"
     )
-    return head.encode() + body
+    return rate, first | acknowledged
 
 
-async def connection(
-    host: str, port: int, requests_: list[bytes], took: list[float], answers: Counter[int]
-) -> None:
-    """One phone that never rests."""
-    reader, writer = await asyncio.open_connection(host, port)
-    while requests_:
-        sent = requests_.pop()
-        began = time.perf_counter()
-        writer.write(sent)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        took.append(time.perf_counter() - began)
-        answers[int(head[9:12])] += 1
-    writer.close()
-
-
-async def load(
-    url: str, token: str, uid: str, count: int, connections: int
-) -> tuple[float, list[float], Counter[int]]:
-    """Send everything; seconds, seconds of each request, answers by status."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    waiting = [request_bytes(uid, token, str(uuid.uuid4())) for _ in range(count)]
-    took: list[float] = []
-    answers: Counter[int] = Counter()
-    began = time.perf_counter()
-    await asyncio.gather(
-        *(connection(host, int(port), waiting, took, answers) for _ in range(connections))
-    )
-    return time.perf_counter() - began, took, answers
-
-
-def pull(url: str, headers: dict[str, str], uid: str) -> tuple[float, set[str]]:
-    """Every row by keyset on `_id`, as sync does; seconds and the instance ids."""
-    session, last, found = requests.Session(), 0, set[str]()
-    session.headers.update(headers)
-    began = time.perf_counter()
-    while True:
-        params = {
-            "query": json.dumps({"_id": {"$gt": last}}),
-            "sort": '{"_id":1}',
-            "limit": "1000",
-        }
-        page = session.get(f"{url}/api/v2/assets/{uid}/data/", params=params, timeout=60)
-        rows = page.json()["results"]
-        if not rows:
-            return time.perf_counter() - began, found
-        last = rows[-1]["_id"]
-        found.update(row["_uuid"] for row in rows)
-
-
-def sweep(url: str, headers: dict[str, str], uid: str) -> float:
-    """Ids and states of every row by start and limit, as a proof of completeness; seconds."""
-    session = requests.Session()
-    session.headers.update(headers)
-    began, start, total = time.perf_counter(), 0, 1
-    while start < total:
-        params: dict[str, str] = {
-            "fields": '["_id","_uuid","_validation_status"]',
-            "start": str(start),
-            "limit": "1000",
-        }
-        page = session.get(f"{url}/api/v2/assets/{uid}/data/", params=params, timeout=60).json()
-        total, start = page["count"], start + 1000
-    return time.perf_counter() - began
-
-
-def peak_memory(pid: int) -> float:
-    """The most memory a process has had, in MB; 0 where the system does not tell."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return 0.0
-    told = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(told["VmHWM"].split()[0]) / 1000
-
-
-def commits_per_second(folder: str) -> float:
-    """The disk's limit: durable commits of one 800-byte row, one after another, in one second.
+def commits_per_second(folder: Path) -> float:
+    """The disk's limit: durable commits of one 825-byte row, one after another, in one second.
 
     A server that commits each submission by itself cannot be faster than this.
     """
-    base = sqlite3.connect(Path(folder) / "limit.sqlite3", isolation_level=None)
+    base = sqlite3.connect(folder / "limit.sqlite3", isolation_level=None)
     base.execute("PRAGMA journal_mode = WAL")
     base.execute("PRAGMA synchronous = FULL")
     base.execute("CREATE TABLE row(xml BLOB)")
     done, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < 1:
-        base.execute("INSERT INTO row VALUES (?)", (b"x" * 800,))
+        base.execute("INSERT INTO row VALUES (?)", (b"x" * 825,))
         done += 1
     base.close()
     return done
 
 
+def pull(place: Place, form: Form, rows: int) -> float:
+    """Whole rows by keyset on `_id` in pages of 1,000, as sync does; rows a second."""
+    session, last, found = requests.Session(), 0, 0
+    session.headers.update(place.headers)
+    began = time.perf_counter()
+    while found < rows:
+        params = {
+            "query": json.dumps({"_id": {"$gt": last}}),
+            "sort": '{"_id":1}',
+            "limit": "1000",
+        }
+        address = f"{place.url}/api/v2/assets/{form.uid}/data/"
+        page = json.loads(session.get(address, params=params, timeout=60).content)["results"]
+        if not page:
+            break
+        last = page[-1]["_id"]
+        found += len(page)
+    return found / (time.perf_counter() - began)
+
+
 def main() -> int:
     """Run once; 1 when something acknowledged is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=8, help="of each of the runs")
+    parser.add_argument("--stored", type=int, default=1_000_000, help="rows of the full server")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server", "--data", folder, "--port", "0"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            token = process.stdout.readline().split()[1]
-            url = process.stdout.readline().split()[1]
-            headers = {"Authorization": f"Token {token}"}
-            uid = publish(url, headers)
-            seconds, took, answers = asyncio.run(
-                load(url, token, uid, asked.count, asked.connections)
-            )
-            memory = peak_memory(process.pid)
-            pulled, found = pull(url, headers, uid)
-            swept = sweep(url, headers, uid)
-            limit = commits_per_second(folder)
-        finally:
-            process.terminate()
-            process.wait(30)
-    took.sort()
-    print(f"{'submissions, durable':32}{asked.count / seconds:12,.0f} /s")
-    print(f"{'  one commit each, no server':32}{limit:12,.0f} /s")
-    for share in (50, 95, 99):
-        within = took[len(took) * share // 100] * 1e3
-        print(f"{f'  answered within, {share} %':32}{within:12.1f} ms")
-    print(f"{'  slowest':32}{took[-1] * 1e3:12.1f} ms")
-    print(f"{'server memory':32}{memory:12.0f} MB")
-    print(f"{'pull, whole rows':32}{len(found) / pulled:12,.0f} rows/s")
-    print(f"{'sweep of ids and states':32}{swept:12.2f} s")
-    print(f"{'acknowledged / stored':32}{answers[201]:>12,} / {len(found):,}")
-    return 0 if answers == {201: asked.count} and len(found) == asked.count else 1
+    folder = Path(tempfile.mkdtemp())
+    place = Place(folder / "data")
+    try:
+        place.start()
+        form, known = publish(place), set[str]()
+        print(f"{'one commit each, no server':<28}{commits_per_second(folder):>9,.0f} /s")
+        rates: dict[int, float] = {}
+        for connections in (1, 8, 32):
+            rates[connections], acknowledged = run(place, form, asked.seconds, connections)
+            known |= acknowledged
+        memory = place.peak_memory()
+        same = set(stored_ids(place, form)) == known
+        print(f"{'acknowledged = stored':<28}{'yes' if same else 'NO':>9}   {len(known):,}")
+        print(f"{'server memory, at most':<28}{memory:>9.0f} MB   | Central {RECORDED_MEMORY} MB")
+        if not asked.stored:
+            return 0 if same else 1
+        place.stop()
+        filled = fill(folder / "data", form.uid, asked.stored)
+        print(f"\n{asked.stored:,} more stored (in {filled:.0f} s, by the database)")
+        print(f"{'start':<28}{place.start():>9.2f} s")
+        full, acknowledged = run(place, form, asked.seconds, 32)
+        share = full / rates[32]
+        print(f"{'of the empty server':<28}{share:>9.2f}   | Central {RECORDED_MILLION}/s in all")
+        count = requests.get(
+            f"{place.url}/api/v2/assets/{form.uid}/data/?limit=1", headers=place.headers, timeout=60
+        ).json()["count"]
+        same = same and count == asked.stored + len(known) + len(acknowledged)
+        print(f"{'count':<28}{'agrees' if same else 'DIFFERS':>9}   {count:,}")
+        print(f"{'data/, 50,000 whole rows':<28}{pull(place, form, 50_000):>9,.0f} rows/s")
+        print(f"{'server memory, at most':<28}{place.peak_memory():>9.0f} MB")
+        return 0 if same else 1
+    finally:
+        place.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

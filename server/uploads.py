@@ -6,6 +6,7 @@ length is stated, and while it is read where it is not; names of files are data,
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
@@ -14,21 +15,62 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from server.answers import ACCEPTED_LENGTH, Refusal
 from server.state.blobs import Blobs, Staged, Staging
 
-__all__ = ["Upload", "decoded", "file_name", "read_fields", "read_json", "read_upload"]
+__all__ = [
+    "BASE64_LIMIT",
+    "Upload",
+    "decoded",
+    "file_name",
+    "read_fields",
+    "read_form",
+    "read_json",
+    "read_upload",
+]
 
 MEMORY_PART = 5_000_000
 """Bytes of a part that is kept in memory: an instance document, a form field."""
 MAX_PARTS = 200
-BODY_LIMIT = ACCEPTED_LENGTH
-BASE64_LIMIT = 40_000_000
-"""Bytes of a body that carries a file as base64."""
+BODY_LIMIT = ACCEPTED_LENGTH + 1_000_000
+"""Phones count the bytes of their files up to `ACCEPTED_LENGTH`; the heads of the parts come on top."""
+FORM_LIMIT = 200_000
+"""Bytes of a page's form."""
+BASE64_LIMIT = 28_000_000
+"""Bytes of a body that carries a file as base64: one of `ACCEPTED_LENGTH`, and some fields."""
+JSON_LIMIT = 2_000_000
+"""Bytes of any other JSON body; it is read at one go, while everybody else waits."""
+MOST_ESCAPES = 1_500_000
+"""`%` in a form-encoded body; base64 of 20 MB has half as many, and each takes forty bytes."""
+MEMORY = 64_000_000
+"""Bytes of bodies held in memory at once, over all requests."""
+
+
+class Budget:
+    """Memory that all bodies share, so that a thousand large ones cannot take more than its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that are kept now; raises `Refusal` 503 when it would be too many."""
+        if self.held + size > self.limit:
+            words = "The server is busy; nothing was stored. Try again later."
+            raise Refusal(503, words, {"Retry-After": "30"})
+        self.held += size
+
+    def give(self, size: int) -> None:
+        """Count bytes that are no longer kept."""
+        self.held -= size
+
+
+budget = Budget(MEMORY)
 
 
 @dataclass(slots=True)
@@ -37,9 +79,13 @@ class Upload:
 
     fields: dict[str, bytes] = field(default_factory=dict)
     files: list[tuple[str, Staged]] = field(default_factory=list)
+    held: int = 0
+    """Bytes of the fields, of the memory that all bodies share."""
 
     def discard(self, keep: Sequence[Staged] = ()) -> None:
-        """Remove staged files that were not put to use."""
+        """Remove staged files that were not put to use; the fields' memory is given back."""
+        budget.give(self.held)
+        self.held = 0
         kept = {staged.path for staged in keep}
         for _, staged in self.files:
             if staged.path not in kept:
@@ -55,6 +101,7 @@ class Reader:
         self.fields: dict[str, bytes] = {}
         self.staged: list[tuple[str, Staging]] = []
         self.parts = 0
+        self.held = 0
         self.whole = False
         self.new_part()
 
@@ -97,12 +144,15 @@ class Reader:
         if self.staging:
             self.staging.write(data[start:end])
         elif self.buffer is not None:
+            budget.take(end - start)
+            self.held += end - start
             self.buffer += data[start:end]
             if len(self.buffer) > MEMORY_PART:
                 raise Refusal(413, f"{self.name[:40]} is larger than {MEMORY_PART} bytes")
 
     def on_part_end(self) -> None:
         if self.buffer is not None:
+            # the first of a name counts, whatever follows
             self.fields.setdefault(self.name, bytes(self.buffer))
         self.new_part()
 
@@ -110,6 +160,8 @@ class Reader:
         self.whole = True
 
     def discard(self) -> None:
+        budget.give(self.held)
+        self.held = 0
         for _, staging in self.staged:
             staging.discard()
 
@@ -156,32 +208,39 @@ async def read_upload(
         files = []
         for name, staging in reader.staged:
             files.append((name, await staging.finished()))
-    except MultipartParseError as error:
+    except FormParserError as error:
         reader.discard()
         raise Refusal(400, "The body is not well-formed multipart/form-data.") from error
     except BaseException:
         reader.discard()
         raise
-    return Upload(reader.fields, files)
+    return Upload(reader.fields, files, reader.held)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """A whole body of at most `limit` bytes."""
     refuse_stated_length(request, limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large(limit)
+    held = 0
+    try:
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > limit:
+                raise too_large(limit)
+            budget.take(len(chunk))
+            held += len(chunk)
+            body += chunk
+    finally:
+        budget.give(held)
     return bytes(body)
 
 
-async def read_json(request: Request) -> dict[str, Any]:
-    """A JSON object; raises `Refusal` 400 for anything else, 415 where another type is stated."""
+async def read_json(request: Request, limit: int = JSON_LIMIT) -> dict[str, Any]:
+    """A JSON object; raises `Refusal` 400 for anything else, 413 where it is too large, 415 where
+    another type is stated."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in ("application/json", ""):
         raise Refusal(415, f'Unsupported media type "{kind[:100]}" in request.')
-    body = await read_body(request, BASE64_LIMIT)
+    body = await read_body(request, limit)
     try:
         content = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:
@@ -204,10 +263,30 @@ async def read_fields(request: Request, blobs: Blobs) -> tuple[dict[str, str], U
     if kind != "application/x-www-form-urlencoded":
         return {}, Upload()
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=100)
+        if body.count(b"%") > MOST_ESCAPES:
+            raise too_large(BASE64_LIMIT)
+        pairs = await asyncio.to_thread(
+            parse_qsl, body.decode("ascii"), keep_blank_values=True, max_num_fields=100
+        )
     except ValueError as error:
         raise Refusal(400, "The body is not form-encoded.") from error
     return dict(pairs), Upload()
+
+
+async def read_form(request: Request) -> FormData:
+    """Fields of a page's form (form-encoded); a name may come several times (`getlist`).
+
+    Raises `Refusal` 400 or 413; another content type gives no fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await read_body(request, FORM_LIMIT)
+    if kind != "application/x-www-form-urlencoded":
+        return FormData()
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError as error:
+        raise Refusal(400, "The body is not form-encoded.") from error
+    return FormData(pairs)
 
 
 def decoded(text: str, field: str) -> bytes:
@@ -225,7 +304,7 @@ def refuse_stated_length(request: Request, limit: int) -> None:
 
 
 def too_large(limit: int) -> Refusal:
-    return Refusal(413, f"The request is larger than {limit} bytes.", {"Connection": "close"})
+    return Refusal(413, f"The request is larger than {limit} bytes.")
 
 
 def words(data: bytes) -> str:
