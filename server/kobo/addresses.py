@@ -7,6 +7,7 @@ says what is wrong.
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,6 +22,7 @@ from server.kobo.files import file, file_content, files
 from server.kobo.history import history, history_actions
 from server.kobo.publishing import deployment, drafted, import_status, imported
 from server.people.accounts import mint_token
+from server.people.audit import Action, log
 from server.people.rights import Right
 from server.times import utc_now
 
@@ -43,9 +45,12 @@ async def token(request: Request) -> Response:
     scheme, _, sent = request.headers["authorization"].partition(" ")
     if scheme.lower() == "token":
         return json_answer({"token": sent.strip()})
-    minted = await house.inbox.run(
-        lambda connection: mint_token(connection, visitor.name, now=utc_now())
-    )
+
+    def mint(connection: Connection) -> str:
+        log(connection, who=visitor.name, action=Action.TOKEN_MADE, what=visitor.name)
+        return mint_token(connection, visitor.name, now=utc_now())
+
+    minted = await house.inbox.run(mint)
     return json_answer({"token": minted}, headers={"Cache-Control": "no-store"})
 
 

@@ -16,6 +16,8 @@ from server.house import House, base_url, house_of
 from server.kobo.files import file_json
 from server.kobo.importing import EMPTY_SETTINGS
 from server.kobo.search import read_search, search_refused
+from server.kobo.sight import reader
+from server.people.audit import Action, log
 from server.people.rights import Right
 from server.state.schema import (
     assets,
@@ -49,7 +51,7 @@ async def asset_list(request: Request) -> Response:
     """GET assets/: `limit`, `start`, `q`, `ordering`; without credentials an empty list."""
     house = house_of(request)
     visitor = await house.doorkeeper.api_visitor(request)
-    if visitor is None or not visitor.may(Right.MANAGE):
+    if visitor is None or not (visitor.may(Right.ROWS) or visitor.may(Right.ANSWERS)):
         return json_answer({"count": 0, "next": None, "previous": None, "results": []})
     start, limit = whole(request, "start", 0, 0), whole(request, "limit", 100, 1)
     clause = read_search(request.query_params.get("q", ""), searched)
@@ -203,10 +205,11 @@ def whole_asset(connection: Connection, uid: str, base: str) -> dict[str, Any]:
 async def asset(request: Request) -> Response:
     """GET, PATCH (name, settings) and DELETE assets/{uid}/."""
     house = house_of(request)
-    await house.manager(request)
+    reading = request.method in ("GET", "HEAD")
+    visitor = await (reader(request) if reading else house.manager(request))
     uid, base = request.path_params["uid"], base_url(request)
     if request.method == "DELETE":
-        digests = await house.inbox.run(lambda connection: remove(connection, uid))
+        digests = await house.inbox.run(lambda connection: remove(connection, uid, visitor.name))
         house.catalogue.changed()
         await house.inbox.forget(digests)
         return Response(status_code=204)
@@ -246,11 +249,15 @@ def patched(given: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def remove(connection: Connection, uid: str) -> list[str]:
+def remove(connection: Connection, uid: str, who: str) -> list[str]:
     """Delete an asset with its data; the contents it may have been the last to name."""
-    pk = connection.execute(select(assets.c.id).where(assets.c.uid == uid)).scalar_one_or_none()
-    if pk is None:
+    found = connection.execute(
+        select(assets.c.id, assets.c.form_id).where(assets.c.uid == uid)
+    ).one_or_none()
+    if found is None:
         raise Refusal(404, "Not found.")
+    pk = found.id
+    log(connection, who=who, action=Action.FORM_DELETED, what=f"{found.form_id} {uid}")
     queries = (
         select(media.c.digest).where(media.c.asset_id == pk),
         select(deployed_media.c.digest).where(deployed_media.c.asset_id == pk),

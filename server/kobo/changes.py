@@ -17,6 +17,8 @@ from server.answers import Refusal, api_xml, json_answer
 from server.house import house_of
 from server.kobo.data import deployed_asset, find_row, one_row
 from server.kobo.downloads import row_xml
+from server.kobo.sight import reviewer, rows_of
+from server.people.rights import Visitor
 from server.state.history import DELETED, MODIFIED, note, tick
 from server.state.schema import assets, attachments, submissions
 from server.uploads import read_json
@@ -44,12 +46,16 @@ def set_status(
     asset_id: int,
     numbers: Sequence[int],
     told: dict[str, Any],
-    who: str,
+    visitor: Visitor,
 ) -> int:
-    """Give rows a status (`{}` takes it away); each row's moment of change moves. How many."""
-    changed = 0
+    """Give rows of the visitor's provinces a status (`{}` takes it away); each row's moment of
+    change moves. How many."""
+    changed, who = 0, visitor.name
     for at in range(0, len(numbers), BY_TURN):
         some = numbers[at : at + BY_TURN]
+        if visitor.provinces:
+            mine = select(submissions.c.id).where(submissions.c.id.in_(some), rows_of(visitor))
+            some = list(connection.execute(mine).scalars())
         moment = tick(connection, time.time_ns() // 1000)
         label = told.get("label", "None")
         note(connection, asset_id, some, action=MODIFIED, who=who, at=moment, status=label)
@@ -67,14 +73,14 @@ def set_status(
 
 async def status(request: Request) -> Response:
     """GET, PATCH and DELETE assets/{uid}/data/{row}/validation_status/."""
-    house = house_of(request)
-    visitor = await house.manager(request)
+    house, visitor = house_of(request), await reviewer(request)
     uid, name = request.path_params["uid"], request.path_params["row"]
+    mine = rows_of(visitor)
     if request.method == "GET":
 
         def read() -> str:
             with house.store.read() as connection:
-                number = find_row(connection, deployed_asset(connection, uid).id, name)
+                number = find_row(connection, deployed_asset(connection, uid).id, name, mine)
                 query = select(submissions.c.status).where(submissions.c.id == number)
                 return connection.execute(query).scalar_one()
 
@@ -86,8 +92,8 @@ async def status(request: Request) -> Response:
 
     def change(connection: Connection) -> None:
         asset_id = deployed_asset(connection, uid).id
-        number = find_row(connection, asset_id, name)
-        set_status(connection, asset_id, [number], told, visitor.name)
+        number = find_row(connection, asset_id, name, mine)
+        set_status(connection, asset_id, [number], told, visitor)
 
     await house.inbox.run(change)
     return json_answer(told) if told else Response(status_code=204)
@@ -95,8 +101,7 @@ async def status(request: Request) -> Response:
 
 async def statuses(request: Request) -> Response:
     """PATCH and DELETE assets/{uid}/data/validation_statuses/: many rows at once."""
-    house = house_of(request)
-    visitor = await house.manager(request)
+    house, visitor = house_of(request), await reviewer(request)
     uid = request.path_params["uid"]
     payload = await payload_of(request)
     numbers, told = numbers_of(payload), {}
@@ -105,7 +110,7 @@ async def statuses(request: Request) -> Response:
 
     def change(connection: Connection) -> int:
         asset_id = deployed_asset(connection, uid).id
-        return set_status(connection, asset_id, numbers, told, visitor.name)
+        return set_status(connection, asset_id, numbers, told, visitor)
 
     changed = await house.inbox.run(change)
     return json_answer({"detail": f"{changed} submissions have been updated"})

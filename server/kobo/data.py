@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from server.house import base_url, house_of
 from server.kobo.assets import page_links, whole
 from server.kobo.query import Filter, read_fields, read_query, read_sort
 from server.kobo.rows import Light, chosen, joined, light, parsed, spliced
+from server.kobo.sight import Sight, sight_of
 from server.people.signin import Memory
 from server.state.schema import assets, changes, clock, documents, submissions
 from server.state.store import plain
@@ -40,12 +41,18 @@ class Page:
     limit: int
     fields: tuple[str, ...] | None
     base: str
+    sight: Sight
+
+    def told(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What is told of a whole row."""
+        seen = self.sight.cut(row)
+        return seen if self.fields is None else chosen(seen, self.fields)
 
 
 async def data(request: Request) -> Response:
     """GET assets/{uid}/data/: `start`, `limit`, `sort`, `fields`, `query`."""
     house = house_of(request)
-    await house.manager(request)
+    sight = await sight_of(request)
     params = request.query_params
     if params.get("format", "json") != "json":
         raise Refusal(400, {"format": "Only json is served here."})
@@ -54,7 +61,7 @@ async def data(request: Request) -> Response:
     order, rising = read_sort(params.get("sort"))
     fields = read_fields(params.get("fields"))
     wanted = read_query(params.get("query"))
-    page = Page(order, rising, start, limit, fields, base_url(request))
+    page = Page(order, rising, start, limit, fields, base_url(request), sight)
     uid = request.path_params["uid"]
 
     def read() -> tuple[int, bytes, str]:
@@ -87,22 +94,22 @@ def from_columns(
     few = light(page.fields) if page.fields is not None else None
     rows = plain(connection.execute(paged(few, found.id, wanted, page)))
     total = found.submission_count
-    if not wanted.everything:
+    if not (wanted.everything and page.sight.everything):
         last = rows[-1][few.number if few else 0] if rows else None
         total = counted(connection, found.id, wanted, len(rows), last, page, remaining)
     if few:
         return total, few.written(rows)
     made = spliced(rows, found.uid, page.base)
-    if page.fields is None:
+    if page.fields is None and page.sight.shown is None:
         return total, b",".join(made)
-    return total, orjson.dumps([chosen(orjson.loads(row), page.fields) for row in made])[1:-1]
+    return total, orjson.dumps([page.told(orjson.loads(row)) for row in made])[1:-1]
 
 
 def paged(few: Light | None, asset_id: int, wanted: Filter, page: Page) -> Select[Any]:
     """The rows of one page. By rising `_id`, which rows they are is settled in an index first, so
     that documents are neither sorted nor skipped over."""
     query = select(*few.columns) if few else joined()
-    mine = (submissions.c.asset_id == asset_id, wanted.clause)
+    mine = (submissions.c.asset_id == asset_id, wanted.clause, page.sight.rows)
 
     def cut(query: Select[Any]) -> Select[Any]:
         return query.where(*mine).order_by(*page.order).limit(page.limit).offset(page.start)
@@ -126,16 +133,16 @@ def counted(
     query = (
         select(func.count())
         .select_from(submissions)
-        .where(submissions.c.asset_id == asset_id, wanted.clause)
+        .where(submissions.c.asset_id == asset_id, wanted.clause, page.sight.rows)
     )
     if wanted.after is None:
         return connection.execute(query).scalar_one()
     change = connection.execute(select(clock.c.change)).scalar_one()
-    total = remaining.get(f"{asset_id} {change} {wanted.after}")
+    total = remaining.get(f"{asset_id} {change} {page.sight.name} {wanted.after}")
     if total is None:
         total = connection.execute(query).scalar_one()
     if last is not None and page.rising:
-        remaining.put(f"{asset_id} {change} {last}", total - page.start - told)
+        remaining.put(f"{asset_id} {change} {page.sight.name} {last}", total - page.start - told)
     return total
 
 
@@ -145,12 +152,13 @@ def looked_into(
     """Count and rows of a query about answers: every row the database leaves is looked into."""
     assert wanted.predicate is not None
     total, made = 0, []
-    query = joined().where(submissions.c.asset_id == found.id, wanted.clause).order_by(*page.order)
+    mine = (submissions.c.asset_id == found.id, wanted.clause, page.sight.rows)
+    query = joined().where(*mine).order_by(*page.order)
     for row in connection.execution_options(yield_per=500).execute(query):
-        full = parsed(tuple(row), found.uid, page.base)
-        if wanted.predicate(full):
+        seen = page.sight.cut(parsed(tuple(row), found.uid, page.base))
+        if wanted.predicate(seen):
             if page.start <= total < page.start + page.limit:
-                made.append(full if page.fields is None else chosen(full, page.fields))
+                made.append(seen if page.fields is None else chosen(seen, page.fields))
             total += 1
     return total, orjson.dumps(made)[1:-1]
 
@@ -169,9 +177,14 @@ def deployed_asset(connection: Connection, uid: str) -> Any:
     return row
 
 
-def find_row(connection: Connection, asset_id: int, name: str) -> int:
-    """The `_id` of a row named by `_id` or by any of its uuids; raises `Refusal` 404."""
-    query = select(submissions.c.id).where(submissions.c.asset_id == asset_id)
+def find_row(
+    connection: Connection, asset_id: int, name: str, rows: ColumnElement[bool] | None = None
+) -> int:
+    """The `_id` of a row named by `_id` or by any of its uuids, among those that fulfil `rows`;
+    raises `Refusal` 404."""
+    query = select(submissions.c.id).where(
+        submissions.c.asset_id == asset_id, true() if rows is None else rows
+    )
     if name.isascii() and name.isdigit() and len(name) < 16:
         query = query.where(submissions.c.id == int(name))
     else:
@@ -187,15 +200,15 @@ def find_row(connection: Connection, asset_id: int, name: str) -> int:
 
 async def one_row(request: Request) -> Response:
     """GET assets/{uid}/data/{_id or uuid}/."""
-    house = house_of(request)
-    await house.manager(request)
+    house, sight = house_of(request), await sight_of(request)
     uid, name, base = request.path_params["uid"], request.path_params["row"], base_url(request)
 
     def read() -> bytes:
         with house.store.read() as connection:
             found = deployed_asset(connection, uid)
-            number = find_row(connection, found.id, name)
+            number = find_row(connection, found.id, name, sight.rows)
             rows = plain(connection.execute(joined().where(submissions.c.id == number)))
-            return spliced(rows, found.uid, base)[0]
+            (row,) = spliced(rows, found.uid, base)
+            return row if sight.shown is None else orjson.dumps(sight.cut(orjson.loads(row)))
 
     return Response(await asyncio.to_thread(read), media_type="application/json")

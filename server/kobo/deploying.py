@@ -14,16 +14,17 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from forms.problems import Problem
-from forms.xlsform import to_xform
 from server.answers import Refusal
 from server.house import House
+from server.kobo.confined import convert_apart
+from server.people.audit import Action, log
 from server.state.schema import assets, deployed_media, deployments, media
 from server.times import iso, utc_now
 
 __all__ = ["converted", "deploy", "no_content", "set_active"]
 
 
-async def deploy(house: House, uid: str, version_id: str | None) -> None:
+async def deploy(house: House, uid: str, version_id: str | None, *, who: str) -> None:
     """Bring the asset's present content and media to the phones, as a new version.
 
     `version_id`, where given, must be the asset's present one. Raises `Refusal` with pyxform's
@@ -49,9 +50,13 @@ async def deploy(house: House, uid: str, version_id: str | None) -> None:
         return asset, *converted(asset, number + 1)
 
     asset, version, xform = await asyncio.to_thread(prepared)
-    gone = await house.inbox.run(
-        lambda connection: store_deployment(connection, asset, version, xform)
-    )
+
+    def store(connection: Connection) -> list[str]:
+        gone = store_deployment(connection, asset, version, xform)
+        log(connection, who=who, action=Action.FORM_PUBLISHED, what=f"{asset.form_id} {version}")
+        return gone
+
+    gone = await house.inbox.run(store)
     house.catalogue.changed()
     await house.inbox.forget(gone)
 
@@ -65,7 +70,7 @@ def converted(asset: Any, number: int) -> tuple[str, str]:
         raise no_content()
     version = f"{number} ({utc_now():%Y-%m-%d %H:%M:%S})"
     try:
-        xform, _ = to_xform(asset.workbook, form_id=asset.uid, version=version)
+        xform = convert_apart(asset.workbook, form_id=asset.uid, version=version)
     except Problem as problem:
         raise Refusal(400, {"error": problem.findings[0].what}) from problem
     return version, xform
@@ -138,15 +143,17 @@ def store_deployment(connection: Connection, asset: Any, version: str, xform: st
     return gone
 
 
-async def set_active(house: House, uid: str, active: bool) -> None:
+async def set_active(house: House, uid: str, active: bool, *, who: str) -> None:
     """Archive a form or bring it back; not a redeployment."""
-    await house.inbox.run(
-        lambda connection: (
-            connection.execute(
-                update(assets).where(assets.c.uid == uid).values(active=active, modified_at=iso())
-            ).rowcount
-        )
-    )
+
+    def set_it(connection: Connection) -> None:
+        mine = assets.c.uid == uid
+        connection.execute(update(assets).where(mine).values(active=active, modified_at=iso()))
+        form_id = connection.execute(select(assets.c.form_id).where(mine)).scalar() or uid
+        action = Action.FORM_OPENED if active else Action.FORM_CLOSED
+        log(connection, who=who, action=action, what=form_id)
+
+    await house.inbox.run(set_it)
     house.catalogue.changed()
 
 

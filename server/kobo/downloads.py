@@ -15,6 +15,7 @@ from server.house import House, house_of
 from server.kobo.data import deployed_asset, find_row
 from server.kobo.deploying import converted, no_content
 from server.kobo.rows import SIZES
+from server.kobo.sight import reader, sight_of
 from server.state.schema import assets, attachments, deployments, documents, submissions
 
 __all__ = ["asset_xls", "asset_xml", "attachment", "attachment_by_question", "row_xml"]
@@ -38,7 +39,7 @@ async def read(house: House, find: Callable[[Connection], Any]) -> Any:
 async def asset_xml(request: Request) -> Response:
     """GET assets/{uid}.xml: the deployed XForm; before the first deployment, what would be."""
     house = house_of(request)
-    await house.manager(request)
+    await reader(request)
     uid = request.path_params["uid"]
 
     def find(connection: Connection) -> Any:
@@ -62,7 +63,7 @@ async def asset_xml(request: Request) -> Response:
 async def asset_xls(request: Request) -> Response:
     """GET assets/{uid}.xls: the workbook as it was imported last."""
     house = house_of(request)
-    await house.manager(request)
+    await reader(request)
     uid = request.path_params["uid"]
     query = select(assets.c.workbook).where(assets.c.uid == uid)
     workbook = await read(house, lambda connection: connection.scalar(query))
@@ -72,9 +73,13 @@ async def asset_xls(request: Request) -> Response:
 
 
 async def row_xml(request: Request) -> Response:
-    """GET assets/{uid}/data/{_id or uuid}.xml: the present version, byte for byte as it came."""
-    house = house_of(request)
-    await house.manager(request)
+    """GET assets/{uid}/data/{_id or uuid}.xml: the present version, byte for byte as it came.
+
+    It cannot be told in part: whoever may not see all of it hears 403.
+    """
+    house, sight = house_of(request), await sight_of(request)
+    if sight.shown is not None:
+        raise Refusal(403, "A whole document says who it is about; read the rows instead.")
     name = request.path_params["row"]
 
     def find(connection: Connection) -> Any:
@@ -82,7 +87,7 @@ async def row_xml(request: Request) -> Response:
         return connection.scalar(
             select(documents.c.xml)
             .join(submissions, submissions.c.document_id == documents.c.id)
-            .where(submissions.c.id == find_row(connection, found.id, name))
+            .where(submissions.c.id == find_row(connection, found.id, name, sight.rows))
         )
 
     document = await read(house, find)
@@ -97,21 +102,20 @@ async def attachment(request: Request) -> Response:
 async def attachment_by_question(request: Request) -> Response:
     """GET assets/{uid}/data/{row}/attachments/?xpath=…: the file that answers a question."""
     xpath = request.query_params.get("xpath")
-    await house_of(request).manager(request)
+    await reader(request)
     if not xpath:
         raise Refusal(400, "`xpath` query parameter is required")
     return await sent_file(request, attachments.c.question == xpath)
 
 
 async def sent_file(request: Request, clause: ColumnElement[bool]) -> Response:
-    house = house_of(request)
-    await house.manager(request)
+    house, sight = house_of(request), await sight_of(request)
     if request.path_params.get("size", "small") not in SIZES:
         raise Refusal(404, "Not found.")
 
     def find(connection: Connection) -> Any:
         found = deployed_asset(connection, request.path_params["uid"])
-        number = find_row(connection, found.id, request.path_params["row"])
+        number = find_row(connection, found.id, request.path_params["row"], sight.rows)
         return connection.execute(
             select(attachments)
             .where(attachments.c.submission_id == number, clause)
@@ -120,4 +124,6 @@ async def sent_file(request: Request, clause: ColumnElement[bool]) -> Response:
         ).one_or_none()
 
     row = await read(house, find)
+    if not sight.shows(row.question):
+        raise Refusal(403, "This file answers a personal question.")
     return saved_file(request, house.blobs.path(row.digest), row.name, row.media_type)

@@ -18,7 +18,7 @@ from server.state.blobs import Staged
 from server.state.schema import assets, media
 from server.state.store import new_uid
 from server.times import iso
-from server.uploads import Upload, decoded, file_name, read_json, read_upload
+from server.uploads import BASE64_LIMIT, Upload, decoded, file_name, read_json, read_upload
 
 __all__ = ["file", "file_content", "file_json", "files"]
 
@@ -88,7 +88,7 @@ async def added(request: Request, house: House, uid: str) -> Any:
             }
             staged = next((staged for part, staged in upload.files if part == "content"), None)
         else:
-            given = await read_json(request)
+            given = await read_json(request, BASE64_LIMIT)
             staged = None
         metadata = metadata_of(given)
         if given.get("file_type") != "form_media":

@@ -18,9 +18,10 @@ from sqlalchemy import Connection, insert, update
 from forms.problems import Problem
 from server.answers import Refusal
 from server.house import House
-from server.kobo.content import NO_CONTENT, DuplicateName, Imported, read_workbook, summary
+from server.kobo import confined
+from server.kobo.content import NO_CONTENT, DuplicateName, Imported, summary
 from server.state.schema import assets, imports
-from server.state.store import new_uid
+from server.state.store import is_busy, is_full, new_uid
 from server.times import iso
 
 __all__ = ["EMPTY_SETTINGS", "ImportRequest", "Publisher", "add_draft"]
@@ -37,12 +38,28 @@ EMPTY_SETTINGS = {
 }
 
 
+FULL = "The server's disk is full; the form was not stored. Import it again later."
+MOST_WAITING = 20
+"""Imports that wait or are under way; each keeps its workbook in memory."""
+SHORT = 5.0
+"""Seconds an import may still take when the server is told to stop."""
+AGAIN = 2.0
+"""Seconds until the end of an import is recorded again that could not be."""
+
+
 class Publisher:
     """The imports that are under way."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.turn = asyncio.Semaphore(1)
+        self.stopping = False
+
+    def refuse_crowd(self) -> None:
+        """Raises `Refusal` 503 when too many imports wait."""
+        if len(self.tasks) >= MOST_WAITING:
+            words = f"{MOST_WAITING} imports are waiting. Try again later."
+            raise Refusal(503, words, {"Retry-After": "10"})
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Let an import go on after its request has been answered."""
@@ -51,19 +68,25 @@ class Publisher:
         task.add_done_callback(self.tasks.discard)
 
     async def stop(self) -> None:
-        """Let the imports under way finish."""
+        """Let the import under way finish; what waits is ended in an error at the next start."""
+        self.stopping = True
         if self.tasks:
-            await asyncio.wait(self.tasks, timeout=20)
+            _, unfinished = await asyncio.wait(self.tasks, timeout=SHORT)
+            confined.end_all()
+            for task in unfinished:
+                task.cancel()
 
     async def import_form(
         self, house: House, uid: str, owner: str, workbook: bytes | None, request: ImportRequest
     ) -> None:
         """Do one import and record how it went."""
         async with self.turn:
+            if self.stopping:
+                return
             try:
                 if workbook is None:
                     raise Refusal(400, {"error": NOTHING_SENT, "error_type": "Exception"})
-                imported = await asyncio.to_thread(read_workbook, workbook, request.name)
+                imported = await asyncio.to_thread(confined.read_apart, workbook, request.name)
                 status, messages = (
                     "complete",
                     await house.inbox.run(
@@ -77,11 +100,23 @@ class Publisher:
             except Problem as problem:
                 status, messages = "error", said(problem, "XlsFormatException")
             except Exception as error:  # the poller must hear of it, whatever it is
-                log.error("an import failed: %s", type(error).__name__)
-                status = "error"
-                messages = {"error": "The import failed.", "error_type": type(error).__name__}
+                if is_full(error):
+                    log.error("disk full: an import was not stored")
+                    status = "error"
+                    messages = {"error": FULL, "error_type": "DiskFull"}
+                else:
+                    log.error("an import failed: %s", type(error).__name__)
+                    status = "error"
+                    messages = {"error": "The import failed.", "error_type": type(error).__name__}
             house.catalogue.changed()
-            await house.inbox.run(lambda connection: record(connection, uid, status, messages))
+        while True:  # whoever polls must hear of it; a disk that is full has room again one day
+            try:
+                await house.inbox.run(lambda connection: record(connection, uid, status, messages))
+                return
+            except Exception as error:
+                if not is_full(error) and not is_busy(error):
+                    raise
+                await asyncio.sleep(AGAIN)
 
 
 class ImportRequest:

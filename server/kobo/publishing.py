@@ -51,6 +51,7 @@ async def imported(request: Request) -> Response:
     visitor = await house.doorkeeper.api_visitor(request)
     if visitor is None or not visitor.may(Right.MANAGE):
         raise Refusal(401, "Authentication credentials were not provided.")
+    request.app.state.publisher.refuse_crowd()
     fields, upload = await read_fields(request, house.blobs)
     try:
         workbook, name = None, fields.get("name", "")
@@ -107,7 +108,7 @@ async def import_status(request: Request) -> Response:
 async def deployment(request: Request) -> Response:
     """GET, POST (first), PATCH assets/{uid}/deployment/: `active`, `version_id`."""
     house = house_of(request)
-    await house.manager(request)
+    who = (await house.manager(request)).name
     uid, base = request.path_params["uid"], base_url(request)
     found = await asyncio.to_thread(read_asset, house, uid, base)
     deployed = found["has_deployment"]
@@ -124,16 +125,16 @@ async def deployment(request: Request) -> Response:
     if request.method == "POST":
         if deployed:
             raise Refusal(405, "Use PATCH to update an existing deployment")
-        await deploy(house, uid, version_id)
+        await deploy(house, uid, version_id, who=who)
         if active is False:
-            await set_active(house, uid, False)
+            await set_active(house, uid, False, who=who)
     else:
         if not deployed:
             raise Refusal(405, "Use POST to create new deployment")
         if version_id is not None:
-            await deploy(house, uid, version_id)
+            await deploy(house, uid, version_id, who=who)
         if active is not None and not (active and version_id is not None):
-            await set_active(house, uid, active)
+            await set_active(house, uid, active, who=who)
     return json_answer(deployment_json(await asyncio.to_thread(read_asset, house, uid, base)))
 
 
