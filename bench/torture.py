@@ -155,7 +155,11 @@ async def rounds(
     for _ in range(kills):
         crowd.sending = True
         line = [asyncio.ensure_future(crowd.phone(int(place.port))) for _ in range(phones)]
-        await asyncio.sleep(crowd.rng.uniform(0.05, 0.6))
+        # after as many answers as chance says, and then at any moment of the next one
+        wanted, late = len(crowd.told) + crowd.rng.randint(20, 600), time.monotonic() + 3
+        while len(crowd.told) < wanted and time.monotonic() < late:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(crowd.rng.uniform(0, 0.02))
         place.process.kill()
         await asyncio.gather(*line)
         crowd.sending = False

@@ -12,14 +12,17 @@ from typing import Annotated, Literal
 import typer
 
 import server.commands_people
+import server.commands_state
 from forms.console import out
 from forms.place import DataOption, FolderOption, place_of
 from forms.problems import Problem
+from server.commands_state import DatabaseOption, StorageOption
 
 __all__ = ["app", "started"]
 
 app = typer.Typer()
 app.add_typer(server.commands_people.app)
+app.add_typer(server.commands_state.app)
 
 STOP = 20.0
 
@@ -45,12 +48,18 @@ def serve(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="A line for each request too; never whose data.")
     ] = False,
+    database: DatabaseOption = None,
+    storage: StorageOption = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that serve; about one per core.")
+    ] = 1,
 ) -> None:
     """Run the embedded form server until Ctrl-C; phones and `watphon pull` speak to it.
 
-    At the first start it makes the account `admin` and prints its token once.
+    At the first start it makes the account `admin` and prints its token once. Where the data are
+    (--database, --storage) is remembered for the next start and for the other commands.
     """
-    from server.app import run  # loads the web stack
+    from server.process import run  # loads the web stack
     from server.watch import log
 
     log.begin(log_level, access_log=access_log)
@@ -62,6 +71,9 @@ def serve(
         on_ready=announce,
         behind_proxy=behind_proxy,
         programme=place.programme() if (place.folder / "programme.toml").is_file() else None,
+        database=database,
+        storage=storage,
+        workers=workers,
     )
 
 
@@ -80,8 +92,11 @@ def started(data: Path) -> Iterator[tuple[str, str]]:
 
     Raises `Problem` with the server's words when it does not come up.
     """
+    command = [sys.executable, "-m", "server", "--data", str(data), "--port", "0"]
+    # whatever the environment names for the real server is no place for this one's data
+    command += ["--database", "sqlite", "--storage", "folder"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", "--data", str(data), "--port", "0"],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

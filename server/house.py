@@ -39,6 +39,8 @@ class House:
     """Who and where a submission is from, by that programme."""
     public_url: str = ""
     """The address under which phones reach the server, where that is not what browsers use."""
+    worker: str = ""
+    """The name of this process among several that serve together."""
     readings: Memory[bool] = field(default_factory=lambda: Memory(3600))
     """Who read which form's data within the hour: the audit trail has a line of it."""
     remaining: Memory[int] = field(default_factory=lambda: Memory(600, size=256))

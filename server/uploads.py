@@ -17,10 +17,11 @@ from urllib.parse import parse_qsl
 import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from server.answers import ACCEPTED_LENGTH, Refusal
+from server.budget import budget
 from server.state.blobs import Blobs, Staged, Staging
 
 __all__ = [
@@ -47,30 +48,6 @@ JSON_LIMIT = 2_000_000
 """Bytes of any other JSON body; it is read at one go, while everybody else waits."""
 MOST_ESCAPES = 1_500_000
 """`%` in a form-encoded body; base64 of 20 MB has half as many, and each takes forty bytes."""
-MEMORY = 64_000_000
-"""Bytes of bodies held in memory at once, over all requests."""
-
-
-class Budget:
-    """Memory that all bodies share, so that a thousand large ones cannot take more than its limit."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.held = 0
-
-    def take(self, size: int) -> None:
-        """Count bytes that are kept now; raises `Refusal` 503 when it would be too many."""
-        if self.held + size > self.limit:
-            words = "The server is busy; nothing was stored. Try again later."
-            raise Refusal(503, words, {"Retry-After": "30"})
-        self.held += size
-
-    def give(self, size: int) -> None:
-        """Count bytes that are no longer kept."""
-        self.held -= size
-
-
-budget = Budget(MEMORY)
 
 
 @dataclass(slots=True)
@@ -286,7 +263,8 @@ async def read_form(request: Request) -> FormData:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise Refusal(400, "The body is not form-encoded.") from error
-    return FormData(pairs)
+    fields: list[tuple[str, str | UploadFile]] = [*pairs]
+    return FormData(fields)
 
 
 def decoded(text: str, field: str) -> bytes:

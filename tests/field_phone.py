@@ -134,10 +134,14 @@ class FieldPhone(Phone):
         self.type("ชื่อ", who)
         self.next()
         if photo:
-            files = self.question("ภาพ").locator("input[type=file]").first
-            files.set_input_files({"name": "ภาพ.png", "mimeType": "image/png", "buffer": PHOTO})
-            expect(self.question("ภาพ").locator("img").first).to_be_visible()
+            self.attach()
         self.to_end()
+
+    def attach(self) -> None:
+        """Answer the question for a photograph that is on the page."""
+        files = self.question("ภาพ").locator("input[type=file]").first
+        files.set_input_files({"name": "ภาพ.png", "mimeType": "image/png", "buffer": PHOTO})
+        expect(self.question("ภาพ").locator("img").first).to_be_visible()
 
     def hand_in(self) -> None:
         """Press send; the record is then kept on the phone."""

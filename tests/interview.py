@@ -188,8 +188,9 @@ class Interview:
             self.page.locator("dialog .row button:not(.second)").last.tap()
             expect(element.locator("img.drawn")).to_be_visible()
             return "drawing"
-        photo = {"name": "ภาพ.png", "mimeType": "image/png", "buffer": PHOTO}
-        element.locator("input[type=file]").first.set_input_files(photo)
+        element.locator("input[type=file]").first.set_input_files(
+            {"name": "ภาพ.png", "mimeType": "image/png", "buffer": PHOTO}
+        )
         expect(element.locator("img, .file-line").first).to_be_visible()
         return "photo"
 

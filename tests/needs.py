@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-__all__ = ["CHROMIUM", "needs_chromium", "needs_java"]
+__all__ = ["CHROMIUM", "needs_chromium", "needs_engine", "needs_java"]
+
+MODULES = Path(__file__).resolve().parent.parent / "server/web/node_modules"
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -23,3 +26,6 @@ def needs(there: object, package: str) -> pytest.MarkDecorator:
 
 needs_java = needs(shutil.which("java"), "default-jre-headless")
 needs_chromium = needs(CHROMIUM, "chromium")
+needs_engine = needs(
+    (MODULES / "@getodk/xforms-engine/dist/index.js").is_file(), "@getodk/xforms-engine (make web)"
+)

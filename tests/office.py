@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 import requests
 from openpyxl import Workbook
+from postgres import placed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,10 +60,14 @@ def workbook(*, survey: Any = SURVEY, choices: Any = CHOICES, settings: Any = SE
 
 
 class RunningServer:
-    """The real server as a process of its own; `token` is the one it printed at its first start."""
+    """The real server as a process of its own; `token` is the one it printed at its first start.
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    `options` are further words of its command line.
+    """
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = placed(data)
+        self.options = options
         self.url = ""
         self.token = ""
         self.process: subprocess.Popen[str]
@@ -70,6 +75,7 @@ class RunningServer:
     def start(self, *, port: str = "0") -> None:
         """Start and wait until it says that it is ready."""
         command = [sys.executable, "-m", "server", "--data", str(self.data), "--port", port]
+        command += self.options
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         for line in self.process.stdout:

@@ -224,3 +224,24 @@ def test_a_broken_workbook(folder: Path, content: bytes) -> None:
     (folder / "mne_cipp.xlsx").write_bytes(content)
     told = [f for f in lint(load(folder)) if f.where.startswith("mne_cipp.xlsx")]
     assert [f.code for f in told] == ["workbook_broken"]
+
+
+def test_a_prefill_that_names_no_question(folder: Path) -> None:
+    """What a link's address would answer is in the form, or is told."""
+    edit(
+        folder / "programme.toml",
+        lambda text: text.replace('"pid_type", "$value"', '"pid", "$value"', 1),
+    )
+    told = [str(finding) for finding in lint(load(folder))]
+    assert len(told) == 1
+    assert "prefill of mne_registration" in told[0]
+    assert "no question pid" in told[0]
+
+
+def test_a_name_written_with_no_question(folder: Path) -> None:
+    """How the board writes names is told in questions of the form."""
+    edit(folder / "programme.toml", lambda text: text.replace("{last_name}", "{surname}", 1))
+    told = [str(finding) for finding in lint(load(folder))]
+    assert len(told) == 1
+    assert "name of mne_registration" in told[0]
+    assert "no question surname" in told[0]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
 from office import Office, RunningServer, instance
 
 from forms.problems import Problem
-from server.people import accounts
+from server.people import accounts, keys
 from server.state.store import open_store, state_folder
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -22,7 +23,7 @@ def with_key(server: RunningServer, label: str = "โทรศัพท์ 1") -
     """A phone key made by another process's way in, as the command line does."""
     store = open_store(server.data)
     with store.write() as connection:
-        made = accounts.mint_key(connection, label, now=NOW)
+        made = keys.mint_key(connection, label, now=NOW)
     store.close()
     return made
 
@@ -73,18 +74,19 @@ def test_a_phone_key_never_opens_the_data(running_server: RunningServer) -> None
 
 
 def test_a_revoked_key_dies_at_once(running_server: RunningServer) -> None:
-    """401 though another process revoked it and it was used just before; wrong keys are 401."""
+    """403 though another process revoked it and it was used just before; wrong keys are 403: to a 401
+    Collect would ask for a name and a password."""
     number, key = with_key(running_server)
     address = f"{running_server.url}/key/{key}/formList"
     assert requests.get(address, timeout=10).status_code == 200
     store = open_store(running_server.data)
     with store.write() as connection:
-        accounts.revoke_key(connection, number, now=NOW)
+        keys.revoke_key(connection, number, now=NOW)
     store.close()
     time.sleep(0.1)
-    assert requests.get(address, timeout=10).status_code == 401
+    assert requests.get(address, timeout=10).status_code == 403
     wrong = requests.get(f"{running_server.url}/key/{'x' * 43}/formList", timeout=10)
-    assert wrong.status_code == 401
+    assert wrong.status_code == 403
 
 
 def test_strangers_see_what_kobotoolbox_shows_them(module_server: RunningServer) -> None:
@@ -129,14 +131,21 @@ def test_basic_signs_in_over_loopback_and_mints_tokens(running_server: RunningSe
         assert answer.status_code == 401
 
 
-def test_basic_is_refused_where_others_could_read_it(running_server: RunningServer) -> None:
-    """A proxy on this machine that passes plain HTTP from elsewhere on: no Basic; HTTPS: yes."""
-    with_password(running_server)
-    url, auth = f"{running_server.url}/me/", ("admin", PASSWORD)
+def test_basic_is_refused_where_others_could_read_it(tmp_path: Path) -> None:
+    """A trusted proxy that passes plain HTTP from elsewhere on: no Basic; HTTPS: yes. Without
+    `--behind-proxy` nobody is believed that it was HTTPS."""
     plain = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
-    assert requests.get(url, auth=auth, headers=plain, timeout=10).status_code == 401
     safe = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
-    assert requests.get(url, auth=auth, headers=safe, timeout=10).status_code == 200
+    for options, answer in ((("--behind-proxy", "127.0.0.1"), 200), ((), 401)):
+        server = RunningServer(tmp_path / "data", *options)
+        server.start()
+        try:
+            with_password(server)
+            url, auth = f"{server.url}/me/", ("admin", PASSWORD)
+            assert requests.get(url, auth=auth, headers=plain, timeout=10).status_code == 401
+            assert requests.get(url, auth=auth, headers=safe, timeout=10).status_code == answer
+        finally:
+            server.end()
 
 
 def test_only_hashes_are_kept(running_server: RunningServer) -> None:
@@ -185,12 +194,12 @@ def test_accounts_are_looked_after(tmp_path) -> None:
                 accounts.add_user(connection, now=NOW, **wrong)
             assert refused.value.findings[0].remedy
         accounts.remove_user(connection, "mali")
-        with pytest.raises(Problem, match="last account"):
+        with pytest.raises(Problem, match="last admin"):
             accounts.remove_user(connection, "admin")
         with pytest.raises(Problem):
-            accounts.revoke_key(connection, 7, now=NOW)
-        accounts.mint_key(connection, "a", now=NOW)
-        (key,) = accounts.list_keys(connection)
+            keys.revoke_key(connection, 7, now=NOW)
+        keys.mint_key(connection, "a", now=NOW)
+        (key,) = keys.list_keys(connection)
         assert (key.label, key.revoked_at) == ("a", "")
     store.close()
 

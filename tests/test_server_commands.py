@@ -32,18 +32,19 @@ def test_a_key_opens_and_a_revoked_one_does_not(
     (number,) = re.findall(r"key (\d+) for", said)
     assert "in use   Lamphun 3" in run(running_server.data, folder, "key")
     run(running_server.data, folder, "key", "--revoke", number)
-    assert requests.get(listed, timeout=10).status_code == 401
+    assert requests.get(listed, timeout=10).status_code == 403
     assert "revoked" in run(running_server.data, folder, "key")
 
 
 def test_a_user_gets_a_token(running_server: RunningServer, tmp_path: Path) -> None:
-    """`watphon user` makes an account whose token signs in; a name that is taken is refused."""
+    """`watphon user add` makes an account whose token signs in; a name that is taken is refused."""
     folder = Path(shutil.copytree(shipped(), tmp_path / "programme"))
-    token = run(running_server.data, folder, "user", "somchai").split()[-1]
+    added = ("user", "add", "somchai", "--role", "admin", "--token")
+    token = run(running_server.data, folder, *added).split()[-1]
     me = requests.get(
         f"{running_server.url}/me/", headers={"Authorization": f"Token {token}"}, timeout=10
     )
     assert me.json()["username"] == "somchai"
-    again = watphon("user", "somchai", "-C", str(folder), "--data", str(running_server.data))
+    again = watphon(*added, "-C", str(folder), "--data", str(running_server.data))
     assert again.returncode == 1
     assert "exists already" in again.stderr

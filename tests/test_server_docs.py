@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from office import Office, RunningServer, instance
 from schemathesis.checks import CHECKS
-from schemathesis.config import ProjectConfig, SchemathesisConfig
+from schemathesis.config import ProjectConfig, ProjectsConfig, SchemathesisConfig
 from starlette.routing import Route
 
 from server.docs.openapi import document
@@ -70,7 +70,7 @@ def api_schema(server: RunningServer) -> Any:
         photo = ("a.jpg", b"\xff\xd8\xff" + bytes(100), "image/jpeg")
         assert office.send(document, photo=photo).status_code == 201
     config = SchemathesisConfig(
-        projects=schemathesis.config.ProjectsConfig(
+        projects=ProjectsConfig(
             default=ProjectConfig(
                 base_url=server.url,
                 headers={"Authorization": f"Token {server.token}"},

@@ -239,4 +239,5 @@ def test_media_go_in_pieces_too(office: Office, uid: str) -> None:
     for where in (file["content"], address):
         answer = part(office, where, "bytes=3-9")
         assert (answer.status_code, answer.content) == (206, PLACES[3:10])
-        assert office.call("HEAD", where).headers["ETag"] == answer.headers["ETag"]
+        plain = office.call("HEAD", where, headers={"Accept-Encoding": "identity"})
+        assert plain.headers["ETag"] == answer.headers["ETag"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import resource
 import signal
 import subprocess
@@ -116,6 +117,17 @@ def test_a_killed_server_has_everything_it_acknowledged(running_server: RunningS
     assert acknowledged == everyone == set(stored)
     assert len(stored) == len(everyone)
     assert office.get(f"/api/v2/assets/{uid}/data/", limit=1)["count"] == len(everyone)
+
+
+def test_kills_under_thirty_two_phones(tmp_path: Path) -> None:
+    """The bench's torture, three kills of it: acknowledged = stored with photographs, none twice."""
+    sys.path.insert(0, str(ROOT / "bench"))
+    torture = importlib.import_module("torture").torture
+    toll = torture(tmp_path, kills=3, seed=2564)
+    assert toll.faults == []
+    assert toll.kills == 3
+    assert toll.acknowledged > 20
+    assert toll.with_photo > 2
 
 
 def test_a_stopped_server_finishes_what_it_took(running_server: RunningServer) -> None:

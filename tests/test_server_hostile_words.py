@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -195,7 +196,7 @@ def test_a_forged_token_opens_nothing(module_server: RunningServer, uid: str, to
         more = {"X-Forwarded-For": "203.0.113.9"} if path == "/metrics" else {}
         answer = requests.get(f"{module_server.url}{path}", headers={**headers, **more}, timeout=10)
         assert answer.status_code in (401, 403, 404), (path, answer.text)
-    quoted = requests.utils.quote(token[:5000], safe="")
+    quoted = quote(token[:5000], safe="")
     answer = requests.get(f"{module_server.url}/key/{quoted}/formList", timeout=10)
     assert answer.status_code in (401, 403, 404)
 

@@ -13,11 +13,13 @@ import requests
 from office import SETTINGS, Office, RunningServer, instance, workbook
 from rosa import Door, listed
 from scanner import codes, settings_in
+from sqlalchemy import Connection, insert
 from visitors import add_account, csrf, in_store, post, sign_in
 
 from forms.programme import shipped
 from server.people import keys
-from server.people.audit import entries
+from server.people.audit import Action, entries, log
+from server.state.schema import devices
 
 PUBLIC = "https://watphon.example.or.th"
 
@@ -207,3 +209,22 @@ def test_codes_carry_the_address_that_phones_use(
         assert "โทรศัพท์เข้าไม่ถึง" in answer.text
     finally:
         running.end()
+
+
+def test_the_list_says_when_a_phone_was_last_heard(server: RunningServer) -> None:
+    """And what waits on it, as it said itself; and how many of its records came from outside."""
+    browser = sign_in(server, "mali")
+    made(post(server, browser, "/keys", label="เครื่องที่ส่ง"))
+
+    def heard(connection: Connection) -> None:
+        row = {"sender": "เครื่องที่ส่ง", "seen_at": "2021-03-11 02:05:00", "sent_at": None}
+        connection.execute(insert(devices), [{**row, "device": "a", "waiting": 2}])
+        connection.execute(insert(devices), [{**row, "device": "b", "waiting": 5}])
+        log(connection, who="เครื่องที่ส่ง", action=Action.SENT_OUTSIDE, what="mne_pretest 58 x")
+
+    in_store(server, heard)
+    page = browser.get(f"{server.url}/keys", timeout=10).text
+    card = page.partition("<h3>เครื่องที่ส่ง</h3>")[2].partition("</li>")[0]
+    assert "ติดต่อล่าสุด 11 มี.ค. 2564 09:05" in card
+    assert "รอส่งในโทรศัพท์: 7" in card
+    assert "ข้อมูลจากนอกจังหวัดของกุญแจ: 1" in card

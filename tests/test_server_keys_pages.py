@@ -193,3 +193,19 @@ def test_a_poster_is_made_for_the_wall(page: Page, server: RunningServer, tmp_pa
     assert answer is not None
     assert answer.status in (200, 503), "503: the form engine is not installed"
     visitor.context.close()
+
+
+@needs_axe
+def test_badges_are_made_on_a_phone_as_well(page: Page, server: RunningServer) -> None:
+    """From the start page: province, number, one tap, and the codes are there, each to be scanned from
+    the screen, ready for print."""
+    page.click("a[href='/badges']")
+    is_fit(page, "badges")
+    page.select_option("#province", "51")
+    page.fill("#count", "3")
+    page.click("main form button")
+    is_fit(page, "badges-made")
+    found = read(page.screenshot(full_page=True))
+    assert len(found) == 3
+    assert all(code.startswith("5164") for code in found)
+    assert page.locator("button[data-print]").is_visible()

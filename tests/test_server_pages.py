@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 from office import Office, RunningServer, instance
+from sqlalchemy import true
 
 from server.kobo.data import Page, paged
 from server.kobo.query import read_query, read_sort
 from server.kobo.rows import light
-from server.people.accounts import mint_key
+from server.kobo.sight import Sight
+from server.people.keys import mint_key
+from server.people.rights import Visitor
 from server.state.store import open_store
 from server.times import utc_now
 
+EVERYTHING = Sight(Visitor("admin", "admin"), true(), everything=True, shown=None)
 LABEL = 'Lamphun "3" \\ ลำพูน'
 LIGHT = ["_id", "_uuid", "_validation_status", "_date_modified"]
 
@@ -117,7 +121,7 @@ def test_a_syncs_questions_are_answered_by_an_index(
     wanted = read_query(json.dumps(query))
     assert wanted.predicate is None
     order, rising = read_sort(json.dumps({sort: 1}))
-    page = Page(order, rising, 0, 1000, None, "")
+    page = Page(order, rising, 0, 1000, None, "", EVERYTHING)
     store = open_store(tmp_path)
     statement = paged(light(fields) if fields else None, 1, wanted, page)
     text = statement.compile(store.engine, compile_kwargs={"literal_binds": True})

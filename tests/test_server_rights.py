@@ -52,9 +52,9 @@ GET    /f/{form}                                            A P F
 GET    /f/{form}/config.json                                A P F
 GET    /f/{form}/xform/{md5}.xml                            A P F
 GET    /f/{form}/media/{list_md5}/{list}                    A P F
-GET    /f/{form}/sent/{instance}                            A P F
-GET    /f/{form}/sent/{instance}/submission.xml             A P F
-GET    /f/{form}/sent/{instance}/files/{photo}              A P F
+GET    /f/{form}/sent/{instance}                            A P
+GET    /f/{form}/sent/{instance}/submission.xml             A P
+GET    /f/{form}/sent/{instance}/files/{photo}              A P
 GET    /key/{key}/f/                                        phone link
 GET    /key/{key}/f/list.json                               phone link
 GET    /key/{key}/f/sw.js                                   everyone
@@ -127,6 +127,8 @@ POST   /people                                              A
 GET    /people/{name}                                       A
 POST   /people/{name}                                       A
 GET    /audit                                               A
+GET    /board                                               A P F E M
+GET    /board/{course}                                      A P F E M
 GET    /keys                                                A P
 POST   /keys                                                A P
 GET    /posters                                             A P
@@ -397,6 +399,7 @@ def furnished(server: RunningServer, data: Path) -> Place:
             "report": "report.th.html",
             "day": "2021-04-19",
             "name": "visitor",
+            "course": "C64-50-01",
         },
     )
 

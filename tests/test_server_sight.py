@@ -23,7 +23,7 @@ DIRECT = ("first_name", "last_name", "phone", "line_name", "address_line", "nati
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with a simulated season of 60 people on it."""
+    """A server with a simulated season of 200 people on it."""
     folder = tmp_path_factory.mktemp("sight")
     running = RunningServer(folder / "data", "--programme", str(shipped()))
     running.start()
@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         patch.setenv("WATPHON_URL", running.url)
         common = ("-C", str(shipped()), "--data", str(folder / "data"))
         assert watphon.main(["publish", *common]) == 0
-        assert watphon.main(["simulate", *common, "--people", "60"]) == 0
+        assert watphon.main(["simulate", *common, "--people", "200"]) == 0
     add_account(running, "auntie", "evaluator")
     add_account(running, "boss", "manager")
     yield running

@@ -22,7 +22,7 @@ from office import ROOT, Office, RunningServer, instance
 STRICT = """
 import sys
 from pathlib import Path
-from server.app import run
+from server.process import run
 from server.watch.connections import Limits
 said = lambda url, token: print(f"token {token}\\nready {url}", flush=True)
 run(Path(sys.argv[1]), port=0, on_ready=said, limits=Limits(%s))

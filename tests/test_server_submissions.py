@@ -244,7 +244,8 @@ def test_an_archived_form_takes_nothing_and_shows_its_data(running_server: Runni
     path = f"/api/v2/assets/{uid}/deployment/"
     assert office.call("PATCH", path, json={"active": False}).json()["active"] is False
     answer = office.send(instance(uid, new_id()))
-    assert (answer.status_code, message(answer)) == (405, "Form is not active")
+    assert answer.status_code == 405
+    assert message(answer).startswith("Form is not active")
     assert office.send(kept).status_code == 202, "what is stored already may be forgotten by phones"
     assert uid not in office.call("GET", "/formList").text
     assert count(office, uid) == 1

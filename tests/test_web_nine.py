@@ -246,7 +246,7 @@ def test_all_nine_are_filled_in_without_a_network(phone: FieldPhone, season: Sea
     phone.get_ready("mne_registration")
     for form_id in PLANS:
         phone.wait_ready(form_id)
-    phone.context.set_offline(True)
+    phone.lose_network()
     interviews = []
     for number, form_id in enumerate(PLANS, start=1):
         phone.open(form_id)
@@ -257,7 +257,7 @@ def test_all_nine_are_filled_in_without_a_network(phone: FieldPhone, season: Sea
         interviews.append(interview)
     look("nine-offline-waiting", phone.page)
     assert {form_id: len(season.rows(form_id)) for form_id in PLANS} == before
-    phone.context.set_offline(False)
+    phone.find_network()
     phone.count(0, len(PLANS))
     look("nine-offline-received", phone.page)
     for interview in interviews:

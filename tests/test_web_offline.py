@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from field_phone import FORM, PHOTO, FieldPhone, eventually, publish_small, secret_of
+from field_phone import FORM, FieldPhone, eventually, publish_small, secret_of
 from needs import needs_chromium
-from office import Office, RunningServer
+from office import ROOT, Office, RunningServer
 from playwright.sync_api import Browser, expect
-from visitors import in_store, key
+from visitors import add_account, in_store, key, sign_in
 from web_phone import browser, look
 
 from server.people.keys import list_keys, revoke_key
@@ -86,8 +86,7 @@ def test_a_draft_is_there_without_a_network(phone: FieldPhone, server: RunningSe
     phone.open(FORM)
     phone.type("ชื่อ", "ครึ่งหนึ่ง")
     phone.next()
-    photo = {"name": "a.png", "mimeType": "image/png", "buffer": PHOTO}
-    phone.question("ภาพ").locator("input[type=file]").first.set_input_files(photo)
+    phone.attach()
     expect(phone.page.locator(".saved")).to_have_text("บันทึกร่างแล้ว")
     phone.page.close()
     page = phone.tab()
@@ -279,6 +278,99 @@ def test_the_board_hears_what_waits(phone: FieldPhone, server: RunningServer, ui
     (told,) = eventually(rows)
     assert told[0] is not None
     assert told[1] == 0
+
+
+def test_the_browser_sends_when_no_page_is_open(
+    phone: FieldPhone, server: RunningServer, uid: str
+) -> None:
+    """Background Sync: the page was closed without a network; when the browser wakes the worker the
+    record goes out, and the next page knows it."""
+    phone.get_ready()
+    phone.lose_network()
+    phone.open(FORM)
+    phone.fill("หน้าปิดแล้ว")
+    phone.hand_in()
+    registered = "async () => (await navigator.serviceWorker.ready).sync.getTags()"
+    assert phone.page.evaluate(registered) == ["watphon-outbox"]
+    line = phone.context.new_cdp_session(phone.page)
+    found: list[str] = []
+    line.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda said: found.extend(one["registrationId"] for one in said["registrations"]),
+    )
+    line.send("ServiceWorker.enable")
+    assert eventually(lambda: phone.page.evaluate("1") and found)
+    phone.page.goto("about:blank")
+    phone.find_network()
+    assert phone.office.rows(uid) == []
+    assert phone.proxy
+    wake = {"registrationId": found[0], "tag": "watphon-outbox", "lastChance": False}
+    line.send("ServiceWorker.dispatchSyncEvent", {"origin": phone.proxy.url, **wake})
+    assert eventually(lambda: phone.office.rows(uid))
+    phone.page.goto(f"{phone.base}/f/")
+    phone.count(0, 1)
+    assert phone.proxy.posts == [201]
+
+
+def test_the_list_of_forms_is_for_everybody(phone: FieldPhone, server: RunningServer) -> None:
+    """axe finds nothing serious on the list with something in each of its parts, in both
+    languages, and nothing of it is wider than the phone."""
+    axe = (ROOT / "server/web/node_modules/axe-core/axe.min.js").read_text("utf-8")
+    phone.get_ready()
+    phone.fill("ส่งแล้ว", photo=False)
+    phone.hand_in()
+    phone.count(0, 1)
+    phone.lose_network()
+    phone.open(FORM, new="")
+    phone.fill("รอ", photo=False)
+    phone.hand_in()
+    phone.open(FORM, new="")
+    phone.type("ชื่อ", "ครึ่งหนึ่ง")
+    expect(phone.page.locator(".saved")).to_have_text("บันทึกร่างแล้ว")
+    for language in ("th", "en"):
+        page = phone.page
+        page.goto(f"{phone.base}/f/?lang={language}")
+        for part in ("forms", "waiting", "drafts", "sent"):
+            expect(page.locator(f".list-{part} li").first).to_be_visible()
+        page.evaluate(axe)
+        found = page.evaluate("async () => (await axe.run()).violations")
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+        width = "() => document.documentElement.scrollWidth"
+        assert page.evaluate(width) == 390
+        look(f"list-{language}", page)
+
+
+def test_who_is_signed_out_loses_nothing(
+    phone: FieldPhone, server: RunningServer, uid: str
+) -> None:
+    """A session that ended while a form was filled in: no password dialog, the record stays, and
+    after signing in it goes out by itself under that account."""
+    assert phone.proxy
+    add_account(server, "somjai", "facilitator")
+    phone.base = phone.proxy.url
+
+    def sign_in_here() -> None:
+        cookies = sign_in(server, "somjai").cookies
+        found = [{"name": c.name, "value": c.value or "", "url": phone.base} for c in cookies]
+        phone.context.add_cookies(found)  # type: ignore[arg-type]
+
+    sign_in_here()
+    phone.open(FORM)
+    phone.fill("ก่อนหมดเวลา")
+    phone.context.clear_cookies()
+    phone.hand_in()
+    counter = phone.page.locator(".counter")
+    expect(counter).to_have_text("ต้องดูแล 1 · รอส่ง 0 · ส่งถึงแล้ว 0")
+    counter.tap()
+    phone.page.wait_for_url("**/signin?next=%2Ff%2F")
+    assert phone.office.rows(uid) == []
+    sign_in_here()
+    phone.page.goto(f"{phone.base}/f/")
+    phone.count(0, 1)
+    (row,) = phone.office.rows(uid)
+    assert row["_submitted_by"] == "somjai"
+    assert len(row["_attachments"]) == 1
 
 
 def test_what_travels_at_the_first_visit(

@@ -14,6 +14,18 @@ from widgets_form import FORM, publish_widgets, serious, small
 
 pytestmark = needs_chromium
 
+DRAFT_HAS = """async ([form, text]) => {
+  const { openStore } = await import('/static/web/store.js');
+  const { drafts } = await openStore();
+  for (let turn = 0; turn < 200; turn += 1) {
+    const [draft] = await drafts.list(form);
+    if (draft && (await draft.data.xml.text()).includes(text)) return;
+    await new Promise((go) => setTimeout(go, 50));
+  }
+  throw new Error('the draft never came so far');
+}"""
+"""Wait until the draft on the phone has come as far as this text."""
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
@@ -66,16 +78,16 @@ def test_the_position_gets_better_while_one_waits(phone: Phone, uid: str) -> Non
     question = phone.question("ตำแหน่ง")
     stand(phone, 18.7, 98.9, accuracy=120)
     question.get_by_role("button", name="หาตำแหน่งที่นี่").tap()
-    expect(question.locator(".place-now")).to_contain_text("120 ม.")
-    expect(question).to_contain_text("ตำแหน่งยังหยาบ (คลาดเคลื่อนเกิน 50 ม.)")
+    expect(question.locator(".place-now")).to_contain_text("120\u00a0ม.")
+    expect(question).to_contain_text("ตำแหน่งยังหยาบ (คลาดเคลื่อนเกิน 50\u00a0ม.)")
     look("place-rough", page)
     assert serious(page) == []
     stand(phone, 18.78, 98.98, accuracy=30)
-    expect(question.locator(".place-now")).to_contain_text("30 ม.")
+    expect(question.locator(".place-now")).to_contain_text("30\u00a0ม.")
     expect(question.get_by_text("ตำแหน่งยังหยาบ")).to_be_hidden()
     stand(phone, 18.7883, 98.9853, accuracy=8)
     expect(question.locator(".place-answer")).to_have_text(
-        "ได้ตำแหน่งแล้ว 18.7883, 98.9853 (คลาดเคลื่อน 8 ม.)"
+        "ได้ตำแหน่งแล้ว 18.7883, 98.9853 (คลาดเคลื่อน 8\u00a0ม.)"
     )
     expect(question.locator(".place-going")).to_be_hidden()
     look("place-found", page)
@@ -90,9 +102,9 @@ def test_a_rough_position_may_be_used(phone: Phone, uid: str) -> None:
     question = phone.question("ตำแหน่ง")
     stand(phone, 19.5, 99.5, accuracy=25)
     question.get_by_role("button", name="หาตำแหน่งที่นี่").tap()
-    expect(question.locator(".place-now")).to_contain_text("25 ม.")
+    expect(question.locator(".place-now")).to_contain_text("25\u00a0ม.")
     stand(phone, 10, 90, accuracy=900)
-    expect(question.locator(".place-now")).to_contain_text("25 ม.")
+    expect(question.locator(".place-now")).to_contain_text("25\u00a0ม.")
     question.get_by_role("button", name="ใช้ตำแหน่งนี้").tap()
     assert sent(phone, uid, "here") == "19.5 99.5 0.0 25.0"
 
@@ -148,11 +160,11 @@ def test_an_area_is_closed_and_a_path_is_not(phone: Phone, uid: str) -> None:
     open_fields(path)
     for latitude in ("18.1", "18.2", "18.1"):
         typed(path, latitude, "98.1")
-        path.get_by_role("button", name="เพิ่มจุดนี้").tap()
+        path.get_by_label("ลองจิจูด").press("Enter")
     expect(path.locator(".place-answer")).to_contain_text("ต้องไม่ซ้ำกัน")
     path.get_by_role("button", name="ลบจุดที่ 3").tap()
     expect(path.locator(".place-answer")).to_have_text("2 จุด")
-    expect(page.locator(".saved")).to_have_text("บันทึกร่างแล้ว")
+    page.evaluate(DRAFT_HAS, [FORM, "98.1;18.2"])
     page.reload()
     expect(path.locator(".points li")).to_have_count(2)
     area = sent(phone, uid, "field")

@@ -126,4 +126,5 @@ async def sent_file(request: Request, clause: ColumnElement[bool]) -> Response:
     row = await read(house, find)
     if not sight.shows(row.question):
         raise Refusal(403, "This file answers a personal question.")
-    return saved_file(request, house.blobs.path(row.digest), row.name, row.media_type)
+    path = await asyncio.to_thread(house.blobs.path, row.digest)
+    return saved_file(request, path, row.name, row.media_type)

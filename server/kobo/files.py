@@ -105,7 +105,7 @@ async def added(request: Request, house: House, uid: str) -> Any:
             raise Refusal(400, {"content": [WRONG_TYPE]})
         md5 = await asyncio.to_thread(md5_of, staged)
         return await house.inbox.run(
-            lambda connection: store(connection, house, uid, staged, kind, md5, given)
+            lambda connection: store(connection, house, uid, staged, kind, md5, given), [staged]
         )
     finally:
         upload.discard()
@@ -199,7 +199,8 @@ async def file_content(request: Request) -> Response:
     _, row = await asyncio.to_thread(
         file_row, house, request.path_params["uid"], request.path_params["file"]
     )
-    return saved_file(request, house.blobs.path(row.digest), row.name, row.media_type)
+    path = await asyncio.to_thread(house.blobs.path, row.digest)
+    return saved_file(request, path, row.name, row.media_type)
 
 
 def asset_row(connection: Connection, uid: str) -> Any:

@@ -62,7 +62,7 @@ async def imported(request: Request) -> Response:
         upload.discard()
     if workbook is None and fields.get("base64Encoded"):
         workbook = decoded(fields["base64Encoded"], "base64Encoded")
-    uid, now = new_uid("i"), iso()
+    uid, now = new_uid(f"i{house.worker}"), iso()
     await house.inbox.run(
         lambda connection: connection.execute(
             insert(imports),
@@ -91,8 +91,12 @@ async def import_status(request: Request) -> Response:
     house = house_of(request)
     await house.manager(request)
     uid = request.path_params["uid"]
-    with house.store.read() as connection:
-        row = connection.execute(select(imports).where(imports.c.uid == uid)).one_or_none()
+
+    def read() -> Any:
+        with house.store.read() as connection:
+            return connection.execute(select(imports).where(imports.c.uid == uid)).one_or_none()
+
+    row = await asyncio.to_thread(read)
     if row is None:
         raise Refusal(404, "Not found.")
     return json_answer(

@@ -112,7 +112,7 @@ class Doorkeeper:
         visitor = None
         key = request.path_params.get("key")
         if key is not None:
-            visitor = self.remembered("key " + self.keyed(key), lambda: self.by_key(key))
+            visitor = await self.remembered("key " + self.keyed(key), lambda: self.by_key(key))
             if visitor is None:
                 # never 401 here: Collect answers that by asking for a name and a password
                 raise Refusal(403, UNKNOWN_KEY)
@@ -161,7 +161,9 @@ class Doorkeeper:
         kind = scheme.lower()
         if kind == "token":
             token = rest.strip()
-            visitor = self.remembered("token " + self.keyed(token), lambda: self.by_token(token))
+            visitor = await self.remembered(
+                "token " + self.keyed(token), lambda: self.by_token(token)
+            )
             if visitor is None:
                 raise unauthorized("Invalid token.")
             return visitor
@@ -171,10 +173,12 @@ class Doorkeeper:
             return await self.by_password(request, rest)
         return None
 
-    def remembered(self, key: str, find: Callable[[], Visitor | None]) -> Visitor | None:
+    async def remembered(self, key: str, find: Callable[[], Visitor | None]) -> Visitor | None:
         visitor = self.visitors.get(key)
-        if visitor is None and (visitor := find()):
-            self.visitors.put(key, visitor)
+        if visitor is None:
+            visitor = find() if self.store.quick else await asyncio.to_thread(find)
+            if visitor:
+                self.visitors.put(key, visitor)
         return visitor
 
     def by_token(self, token: str) -> Visitor | None:

@@ -8,6 +8,7 @@ it has received or that the programme's list of persons holds.
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from forms.problems import Problem
 from forms.programme import Programme
 from forms.values import is_participant_code, participant_code
-from forms.words import catalogue, mark
+from forms.words import FONTS, catalogue, mark
 from server.house import house_of
 from server.pages.render import LOCALE, browser, environment, language_of, page
 from server.pages.static import SERVER
@@ -115,6 +116,7 @@ def sheet(programme: Programme, badges: Sequence[Badge], language: str = "th") -
         lang=language,
         badges=badges,
         title=programme.title.th if language == "th" else programme.title.en,
+        thai=base64.b64encode((FONTS / "sarabun-thai-400-normal.woff2").read_bytes()).decode(),
         style=(SERVER / "pages" / "static" / "badges.css").read_text("utf-8"),
     )
 

@@ -99,16 +99,20 @@ async def sent(
 async def media(request: Request, house: House, file: Offered) -> Response:
     """A form's file: what compresses well compressed, the rest from the disk, also in pieces
     (`Range`)."""
-    path = house.blobs.path(file.digest)
+    path = await asyncio.to_thread(house.blobs.path, file.digest)
     readable = file.media_type.partition(";")[0] in PACKED or file.name.lower().endswith(
         PACKED_ENDS
     )
+    tag = file.md5
     if file.content is not None:
         content = file.content
+    elif "range" in request.headers:
+        return saved_file(request, path, file.name, file.media_type)
     elif readable and (await asyncio.to_thread(path.stat)).st_size <= PACKED_BYTES:
-        if known(request, file.md5):
-            return Response(status_code=304, headers=head(file.md5, takes_gzip(request)))
+        tag = file.digest
+        if known(request, tag):
+            return Response(status_code=304, headers=head(tag, takes_gzip(request)))
         content = await asyncio.to_thread(path.read_bytes)
     else:
         return saved_file(request, path, file.name, file.media_type)
-    return await sent(request, content, file.md5, file.media_type, saving(file.name))
+    return await sent(request, content, tag, file.media_type, saving(file.name))

@@ -89,7 +89,7 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
         raise Refusal(400, f"There is no {DOCUMENT} part in the request.")
     root = await aside(len(document), parsed, document)
     about = envelope(root)
-    deployed = house.catalogue.find(about.form_id, about.deployment_uuid)
+    deployed = await house.catalogue.current(about.form_id, about.deployment_uuid, about.version)
     if deployed is None:
         raise Refusal(404, NO_FORM)
     refuse_form(visitor, deployed.form_id)

@@ -2,7 +2,8 @@
 
 A file is written under a temporary name, reaches the disk (fsync), and only then gets its name,
 which is its SHA-256. Names that people or phones gave never touch the file system. Whoever places
-or removes a content does so in the writer's thread, so that the two cannot meet.
+or removes a content does so in the writer's turn, so that the two cannot meet. Where contents stand
+in an object store, `server.state.objects` takes this one's place.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Blobs", "Staged", "Staging"]
+__all__ = ["Blobs", "Staged", "Staging", "sync_folder"]
+
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +82,45 @@ class Blobs:
     today's file systems find a name among a million as fast as among ten.
     """
 
-    def __init__(self, folder: Path) -> None:
+    elsewhere = False
+    """Whether contents stand outside of this machine's folder."""
+    address = ""
+    """The address of what is elsewhere."""
+
+    def __init__(self, folder: Path, worker: str = "") -> None:
         self.folder = folder
         self.contents = folder / "contents"
         self.incoming = folder / "incoming"
+        self.worker = worker
         self.touched = False
 
     def prepare(self) -> None:
         """Make the folders; drop what a stopped server left half uploaded."""
+        self.make_folders()
+        self.drop_incoming("")
+
+    def make_folders(self) -> None:
+        """Make the folders, where they are not there."""
         self.contents.mkdir(parents=True, exist_ok=True)
         self.incoming.mkdir(exist_ok=True)
         sync_folder(self.folder)
         sync_folder(self.contents)
-        for left in self.incoming.iterdir():
+
+    def drop_incoming(self, worker: str) -> None:
+        """Drop what one worker, or (without a name) any, left half uploaded."""
+        for left in self.incoming.glob(f"{worker}*"):
             left.unlink(missing_ok=True)
 
     def stage(self, name: str, media_type: str) -> Staging:
         """Begin an upload."""
-        return Staging(self.incoming / secrets.token_hex(16), name, media_type)
+        return Staging(self.incoming / (self.worker + secrets.token_hex(16)), name, media_type)
+
+    async def bring(self, files: Sequence[Staged]) -> None:
+        """Bring staged files to where contents stand, before their rows are written: nothing to do
+        where that is this folder."""
 
     def path(self, digest: str) -> Path:
-        """Where the content with this hash stands."""
+        """Where the content with this hash stands on this machine."""
         return self.contents / digest
 
     def place(self, staged: Staged) -> bool:
@@ -123,6 +146,16 @@ class Blobs:
     def remove(self, digest: str) -> None:
         """Delete a content nobody refers to any more."""
         self.path(digest).unlink(missing_ok=True)
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """A content piece by piece; raises `FileNotFoundError` for one that is not there."""
+        with self.path(digest).open("rb") as file:
+            while chunk := file.read(PIECE):
+                yield chunk
+
+    def newer_than(self, digest: str, when: datetime) -> bool:
+        """Whether the content was stored after that moment, where rows may come after contents."""
+        return False
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,15 +1,20 @@
 """The deployed forms, as the phones' door needs them: found by id, parsed once.
 
-What is remembered here is a copy of rows; whoever changes an asset calls `changed`. Parsed forms
-are kept per deployment, because a phone may still send what it filled in on an earlier version.
+What is remembered here is a copy of rows; whoever changes an asset calls `changed`. Where other
+processes may change them too, `current` looks at the rows' moments of change, at most every
+twentieth of a second, and at once for what it does not know. Parsed forms are kept per deployment,
+because a phone may still send what it filled in on an earlier version.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from forms.model import Form
 from forms.xlsform import read_form
@@ -19,6 +24,10 @@ from server.state.store import Store
 __all__ = ["Catalogue", "Deployed"]
 
 FORMS_KEPT = 64
+FRESH = 0.05
+"""Seconds for which other processes' changes may go unseen; what is unknown is looked for again."""
+LEAST = 0.005
+"""Seconds between two looks, whatever is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class Deployed:
     asset_id: int
     uid: str
     name: str
+    form_id: str
     active: bool
     deployment_uuid: str
     versions: dict[str, int]
@@ -37,8 +47,11 @@ class Deployed:
 class Catalogue:
     """Deployed forms by uid and by deployment uuid."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, shared: bool = False) -> None:
         self.store = store
+        self.shared = shared
+        self.looked = 0.0
+        self.seen: Sequence[tuple[int, str]] | None = None
         self.by_uid: dict[str, Deployed] | None = None
         self.by_uuid: dict[str, Deployed] = {}
         self.forms: OrderedDict[int, Form] = OrderedDict()
@@ -47,6 +60,39 @@ class Catalogue:
         """Read the rows anew at the next question."""
         self.by_uid = None
         self.forms.clear()
+
+    async def current(
+        self, form_id: str, deployment_uuid: str = "", version: str = ""
+    ) -> Deployed | None:
+        """`find`, with what other processes have changed by now."""
+        if not self.shared:
+            return self.find(form_id, deployment_uuid)
+        await self.look(FRESH)
+        deployed = self.find(form_id, deployment_uuid)
+        if deployed is None or (version and version not in deployed.versions):
+            await self.look(LEAST)
+            deployed = self.find(form_id, deployment_uuid)
+        return deployed
+
+    async def look(self, age: float) -> None:
+        """Read the rows anew where they changed, if the last look is older than so many seconds."""
+        now = time.monotonic()
+        if now - self.looked < age:
+            return
+        self.looked = now
+        if self.store.quick:
+            self.read_changed()
+        else:
+            await asyncio.to_thread(self.read_changed)
+
+    def read_changed(self) -> None:
+        if self.by_uid is not None:
+            with self.store.read() as connection:
+                same = moments(connection) == self.seen
+            if same:
+                return
+            self.changed()
+        self.read()
 
     def find(self, form_id: str, deployment_uuid: str = "") -> Deployed | None:
         """The form of this id, or else of this deployment (KoboToolbox takes either)."""
@@ -58,11 +104,14 @@ class Catalogue:
     def read(self) -> dict[str, Deployed]:
         found: dict[int, Deployed] = {}
         with self.store.read() as connection:
+            if self.shared:
+                self.seen = moments(connection)
             rows = connection.execute(
                 select(
                     assets.c.id,
                     assets.c.uid,
                     assets.c.name,
+                    assets.c.form_id,
                     assets.c.active,
                     assets.c.deployment_uuid,
                     deployments.c.id.label("deployment"),
@@ -77,6 +126,7 @@ class Catalogue:
                     row.id,
                     row.uid,
                     row.name,
+                    row.form_id,
                     row.active,
                     row.deployment_uuid,
                     {**earlier, row.version: row.deployment},
@@ -106,3 +156,9 @@ class Catalogue:
         while len(self.forms) > FORMS_KEPT:
             self.forms.popitem(last=False)
         return form
+
+
+def moments(connection: Connection) -> Sequence[tuple[int, str]]:
+    """When each asset was changed last: another sequence whenever any was changed, added, removed."""
+    query = select(assets.c.id, assets.c.modified_at).order_by(assets.c.id)
+    return [(row.id, row.modified_at) for row in connection.execute(query)]

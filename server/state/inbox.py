@@ -17,15 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.state.blobs import Blobs, Staged
-from server.state.schema import attachments, deployed_media, media
 from server.state.settle import Arrival, Receipt, Settlement
 from server.state.store import Locked, Store, is_busy, is_full
+from server.state.trouble import is_lost
+from server.state.unused import forget, referred_to
 
-__all__ = ["FULL", "Inbox", "forget"]
+__all__ = ["FULL", "Inbox"]
 
 BATCH = 256
 """Most submissions in one transaction: bounds how long the first of them waits."""
@@ -67,6 +68,8 @@ class Inbox:
         self.task: asyncio.Task[None] | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
         self.open = False
+        self.settled: Callable[[int, float], None] = lambda size, seconds: None
+        """Told the size of each batch and how long it took."""
 
     def start(self) -> None:
         """Begin to take; call inside the running loop."""
@@ -83,6 +86,12 @@ class Inbox:
 
     async def take(self, arrival: Arrival) -> Receipt:
         """Store a submission; returns after its transaction has been committed (or refused)."""
+        if arrival.files and self.blobs.elsewhere:
+            return await self.take_elsewhere(arrival)
+        return await self.take_here(arrival)
+
+    async def take_here(self, arrival: Arrival) -> Receipt:
+        """`take` where the contents need only be placed."""
         if not self.open:
             return STOPPED
         waiting = Waiting(arrival, asyncio.get_running_loop().create_future())
@@ -91,14 +100,40 @@ class Inbox:
         # a caller who hangs up must not cancel what is being written
         return await asyncio.shield(waiting.future)
 
-    async def run(self, change: Callable[[Connection], T]) -> T:
-        """Make one change in its own transaction; its exception, if any, is raised here."""
+    async def take_elsewhere(self, arrival: Arrival) -> Receipt:
+        """`take` where contents stand elsewhere: they are there before their rows are, and what then
+        gets no row is not kept."""
+        try:
+            await self.blobs.bring(arrival.files)
+        except Exception as error:
+            if is_full(error):
+                return FULL
+            if is_busy(error):
+                return BUSY
+            raise
+        receipt = await self.take_here(arrival)
+        if receipt.status != 201 and self.open:
+            await self.forget(staged.digest for staged in arrival.files)
+        return receipt
+
+    async def run(self, change: Callable[[Connection], T], files: Sequence[Staged] = ()) -> T:
+        """Make one change in its own transaction; its exception, if any, is raised here.
+
+        `files` are the staged ones that the change places.
+        """
+        if files:
+            await self.blobs.bring(files)
         if not self.open:
             raise RuntimeError("the inbox is closed")
         job = Job(change, asyncio.get_running_loop().create_future())
         self.queue.append(job)
         self.called.set()
-        return await asyncio.shield(job.future)
+        try:
+            return await asyncio.shield(job.future)
+        except Exception:
+            if files and self.blobs.elsewhere:
+                await self.forget([staged.digest for staged in files])
+            raise
 
     async def forget(self, digests: Iterable[str]) -> None:
         """Remove contents that no row refers to any more."""
@@ -117,7 +152,9 @@ class Inbox:
             while self.queue and len(batch) < BATCH and isinstance(self.queue[0], Waiting):
                 batch.append(cast(Waiting, self.queue.popleft()))
             if batch:
+                began = time.perf_counter()
                 receipts = await self.settle([waiting.arrival for waiting in batch])
+                self.settled(len(batch), time.perf_counter() - began)
                 for waiting, receipt in zip(batch, receipts, strict=True):
                     give(waiting.future, receipt)
             elif isinstance(job := self.queue.popleft(), Job):
@@ -127,12 +164,13 @@ class Inbox:
         """Receipts of one transaction; if it fails for one arrival, the others go in alone."""
         placed: list[Staged] = []
         try:
-            try:
-                return await self.settle_here(arrivals, placed)
-            except Locked:
-                return await self.in_thread(self.settle_there, arrivals, placed)
+            if self.store.quick:
+                with contextlib.suppress(Locked):
+                    return await self.settle_here(arrivals, placed)
+            return await self.in_thread(self.settle_there, arrivals, placed)
         except Exception as error:  # the writer must outlive whatever one submission brings
-            await self.in_thread(self.undo, placed)
+            if not is_lost(error):  # a commit on a line that broke may have arrived all the same
+                await self.in_thread(self.undo, placed)
             if is_full(error):
                 log.error("disk full: %d submissions refused", len(arrivals))
                 return [FULL] * len(arrivals)
@@ -154,7 +192,7 @@ class Inbox:
             return receipts
 
     def settle_there(self, arrivals: Sequence[Arrival], placed: list[Staged]) -> list[Receipt]:
-        """The same wholly in the thread, when another process must be waited for."""
+        """The same wholly in the thread, when another process or machine must be waited for."""
         with self.store.write() as connection:
             receipts = Settlement(connection, self.blobs, now(), placed).settle(arrivals)
             self.blobs.sync()
@@ -195,18 +233,3 @@ def give(future: asyncio.Future[T], result: T) -> None:
     """Answer whoever still waits."""
     if not future.done():
         future.set_result(result)
-
-
-def forget(connection: Connection, blobs: Blobs, digests: Iterable[str]) -> None:
-    """Remove the contents among `digests` that nothing refers to; in the writer's turn only."""
-    for digest in digests:
-        if not referred_to(connection, digest):
-            blobs.remove(digest)
-
-
-def referred_to(connection: Connection, digest: str) -> bool:
-    """Whether any row names this content."""
-    return any(
-        connection.execute(select(table.c.id).where(table.c.digest == digest).limit(1)).first()
-        for table in (attachments, media, deployed_media)
-    )

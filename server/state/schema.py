@@ -295,3 +295,10 @@ changes = Table(
 )
 """What happened to submissions, for ever: rows are added with the change they tell of, never changed;
 a deleted submission's stay."""
+
+for table in metadata.tables.values():
+    for column in table.columns:
+        if isinstance(column.type, String):
+            # bytes decide, as in SQLite: `sort` and comparisons are the same on every server, and a
+            # text that is too long for its column is nobody's error
+            column.type = column.type.with_variant(Text(collation="C"), "postgresql")

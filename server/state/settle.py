@@ -22,7 +22,30 @@ from server.state.history import ADDED, MODIFIED
 from server.state.schema import assets, attachments, changes, clock, documents, submissions
 from server.times import stamp
 
-__all__ = ["Arrival", "Receipt", "Settlement"]
+__all__ = ["Arrival", "Place", "Receipt", "Settlement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who, which course, which province and which phone a submission is from; None: not told."""
+
+    person: str | None = None
+    course: str | None = None
+    province: str | None = None
+    device: str | None = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """As they stand in `submissions`."""
+        return {
+            "person": self.person,
+            "course": self.course,
+            "province": self.province,
+            "device": self.device,
+        }
+
+
+NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,7 @@ class Arrival:
     submitter: str
     files: tuple[Staged, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +79,27 @@ class Receipt:
 
 
 DUPLICATE = Receipt(202, "Duplicate Instance")
-CONFLICT = Receipt(409, "Submission with this instance ID already exists")
-STALE = Receipt(410, "Invalid submission - deprecatedID refers to an old version")
-UNKNOWN_EDIT = Receipt(404, "deprecatedID refers to a submission this server does not have")
+CONFLICT = Receipt(
+    409,
+    "Submission with this instance ID already exists, with other answers. Tell the office. "
+    "/ มีข้อมูลรหัสเดียวกันแต่คำตอบต่างกันอยู่แล้ว โปรดแจ้งสำนักงาน",
+)
+STALE = Receipt(
+    410,
+    "Invalid submission - deprecatedID refers to an old version: the record was corrected meanwhile. "
+    "/ ข้อมูลนี้ถูกแก้ไขจากที่อื่นไปก่อนแล้ว โปรดแจ้งสำนักงาน",
+)
+UNKNOWN_EDIT = Receipt(
+    404,
+    "deprecatedID refers to a submission this server does not have: send the first version first. "
+    "/ ยังไม่มีข้อมูลฉบับแรกบนเซิร์ฟเวอร์ โปรดส่งฉบับแรกก่อน",
+)
 NO_FORM = Receipt(404, "Not found.")
-ARCHIVED = Receipt(405, "Form is not active")
+ARCHIVED = Receipt(
+    405,
+    "Form is not active: it is closed. Keep the record on the phone and ask the office to open the "
+    "form. / แบบนี้ปิดรับแล้ว โปรดเก็บข้อมูลไว้ในโทรศัพท์และแจ้งสำนักงานให้เปิดแบบ",
+)
 SUCCESS = "Successful submission."
 
 KNOWN = select(documents.c.instance_id, documents.c.digest, documents.c.submission_id).where(
@@ -159,6 +199,7 @@ class Settlement:
                 "attachments": listing(
                     self.store_files(arrival, arrival.files, self.submission), arrival.references
                 ),
+                **arrival.place.columns,
             }
         )
         self.counts[arrival.asset_id] = self.counts.get(arrival.asset_id, 0) + 1
@@ -213,6 +254,7 @@ class Settlement:
                 document_id=self.document,
                 modified_at=self.moved(arrival, MODIFIED, row.root_id, row.submitter),
                 attachments=self.present_files(row.id, arrival),
+                **arrival.place.columns,
             )
         )
         return Receipt(201, SUCCESS, row.submitted_at)

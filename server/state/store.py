@@ -1,10 +1,9 @@
-"""How the server keeps what it has: the engine, transactions, the migrations.
+"""How the server keeps what it has: transactions, the migrations, and which database it is.
 
-Everything that must survive is in one database (SQLite by default) under `DATA/server/`; file
-contents stand beside it, by content hash (`server.state.blobs`). A transaction that returned is on disk:
-SQLite runs with a write-ahead log and `synchronous=FULL`. The tables and statements are SQLAlchemy
-Core without anything of one database's own, so that PostgreSQL can take their place; what SQLite
-alone needs is in `engine_for`.
+Everything that must survive is in one database: a SQLite file under `DATA/server/`, or PostgreSQL where
+an address says so (`server.state.engines`). File contents stand beside it, by content hash
+(`server.state.blobs`). A transaction that returned is on disk. The tables and statements are
+SQLAlchemy Core without anything of one database's own.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from sqlalchemy import (
     DDL,
     Connection,
     CursorResult,
-    Engine,
     Table,
-    create_engine,
-    event,
     insert,
     inspect,
     select,
@@ -33,11 +29,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from forms.problems import Problem
+from server.state.engines import Database, database_of, engines_for
 from server.state.history import begin_changes
+from server.state.remembered import asked, remember
 from server.state.schema import accounts, clock, metadata, phone_keys, schema, submissions
+from server.state.trouble import Locked, is_busy, is_full
 
 __all__ = [
     "MIGRATIONS",
+    "RESTORED",
     "Locked",
     "Store",
     "is_busy",
@@ -47,9 +47,6 @@ __all__ = [
     "plain",
     "state_folder",
 ]
-
-WAIT_SECONDS = 15
-"""How long a statement waits for another process's write before it gives up."""
 
 
 def create_first(connection: Connection) -> None:
@@ -80,16 +77,22 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (create_first, begin_chan
 """Step n makes schema n+1 of schema n; a step and its record are one transaction."""
 
 
-class Locked(Exception):
-    """Another process is writing just now."""
+RESTORED = ".restored"
+"""End of the name of a folder that a restore has finished, until it is in its place."""
 
 
 class Store:
     """The open database; `read` and `write` give a connection inside one transaction."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine = engine
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
         self.folder = folder
+        self.engine, self.writing = engines_for(database)
+
+    @property
+    def quick(self) -> bool:
+        """Whether small statements cost less than handing them to a thread does."""
+        return self.database.is_file
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -108,10 +111,10 @@ class Store:
     def transaction(self, *, wait: bool) -> Iterator[tuple[Connection, Callable[[], None]]]:
         """A writing transaction and the call that commits it; undone where that was not called.
 
-        Without `wait`, raises `Locked` at once when another process is writing.
+        Without `wait`, raises `Locked` at once when another process is writing (SQLite only).
         """
         options = {"writes": True, "waits": wait}
-        with self.engine.connect().execution_options(**options) as connection:
+        with self.writing.connect().execution_options(**options) as connection:
             try:
                 transaction = connection.begin()
             except DBAPIError as error:
@@ -124,6 +127,7 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self.writing.dispose()
 
 
 def state_folder(data: Path) -> Path:
@@ -131,89 +135,117 @@ def state_folder(data: Path) -> Path:
     return data / "server"
 
 
-def open_store(data: Path) -> Store:
+def open_store(data: Path, database: str | None = None) -> Store:
     """Open the database of a data folder, made or brought up to date where needed.
 
-    Raises `Problem` when the folder cannot be used or a newer watphon has written it.
+    `database` is its address; None asks WATPHON_DATABASE and then what the folder remembers.
+    Raises `Problem` when it cannot be used or a newer watphon has written it.
     """
     folder = state_folder(data)
-    store = Store(engine_for(folder / "server.sqlite3"), folder)
+    finish_move(folder)
+    found = database_of(asked(folder, "database", database), folder / "server.sqlite3")
+    other = folder / ("database" if found.is_file else "server.sqlite3")
+    if other.exists() and not (found.is_file and found.file.exists()):
+        raise Problem.at(
+            str(folder),
+            f"has its data elsewhere than in {found.told}",
+            "move them: watphon backup FILE, then watphon restore FILE --database URL; "
+            "or leave --database and WATPHON_DATABASE out",
+            code="server_database",
+        )
+    store = Store(found, folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(store)
+        if not found.is_file:
+            remember(folder, "database", found.told)
     except Problem:
         store.close()
         raise
+    except Locked as error:
+        store.close()
+        raise Problem.at(
+            found.told,
+            "another process is changing the database all the time",
+            "wait until it has finished, then try again",
+            code="server_database",
+        ) from error
     except (OSError, DBAPIError) as error:
         store.close()
-        words = error.orig if isinstance(error, DBAPIError) else error.strerror
-        raise Problem.at(
-            str(folder),
-            f"the server cannot keep its data there ({words})",
-            "check that the folder is writable, the disk has room and the file is whole",
-            code="server_folder",
-        ) from error
+        raise unusable(store, error) from error
     return store
 
 
-def migrate(store: Store) -> None:
-    """Bring the tables to the newest schema, one transaction per step."""
-    with store.write() as connection:
-        if not inspect(connection).has_table(schema.name):
-            schema.create(connection)
-            connection.execute(insert(schema), {"version": 0})
-        found = connection.execute(select(schema.c.version)).scalar_one()
-    if found > len(MIGRATIONS):
-        raise Problem.at(
-            str(store.folder),
-            f"was written by a newer watphon (schema {found}, this one knows {len(MIGRATIONS)})",
-            "install the newer version",
-            code="server_folder",
+def finish_move(folder: Path) -> None:
+    """Put a restored folder in its place, where a power cut came between the two steps of that."""
+    whole = folder.with_name(f"{folder.name}{RESTORED}")
+    if whole.exists() and not folder.exists():
+        whole.rename(folder)
+
+
+def unusable(store: Store, error: OSError | DBAPIError) -> Problem:
+    """Why the state cannot be kept where it should be."""
+    if not store.database.is_file and isinstance(error, DBAPIError):
+        told = error.orig.args[0] if error.orig is not None and error.orig.args else ""
+        words = told.get("M", "") if isinstance(told, dict) else str(told)
+        return Problem.at(
+            store.database.told,
+            f"the server cannot keep its data there ({words})",
+            "check the address, that PostgreSQL runs and has this database, and PGPASSWORD",
+            code="server_database",
         )
-    for number, step in enumerate(MIGRATIONS[found:], start=found + 1):
-        with store.write() as connection:
-            step(connection)
-            connection.execute(update(schema).values(version=number))
-
-
-def engine_for(path: Path) -> Engine:
-    """The SQLite engine: durable commits, readers that never wait for the writer."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        pool_size=8,
-        max_overflow=8,
-        connect_args={"timeout": WAIT_SECONDS, "isolation_level": None},
+    words = error.orig if isinstance(error, DBAPIError) else error.strerror
+    return Problem.at(
+        str(store.folder),
+        f"the server cannot keep its data there ({words})",
+        "check that the folder is writable, the disk has room and the file is whole",
+        code="server_folder",
     )
 
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-8000",
-            "wal_autocheckpoint=4000",
-            "journal_size_limit=67108864",
+
+def migrate(store: Store) -> None:
+    """Bring the tables to the newest schema, one transaction per step; several processes may."""
+    first: int | None = None
+    while True:
+        with store.write() as connection:
+            if not inspect(connection).has_table(schema.name):
+                schema.create(connection)
+                connection.execute(insert(schema), {"version": 0})
+            found = connection.execute(select(schema.c.version)).scalar_one()
+            if found > len(MIGRATIONS):
+                raise Problem.at(
+                    str(store.folder),
+                    f"was written by a newer watphon (schema {found}, this one knows "
+                    f"{len(MIGRATIONS)})",
+                    "install the newer version",
+                    code="server_folder",
+                )
+            if found == len(MIGRATIONS):
+                return
+            first = found if first is None else first
+            if found and found == first and store.database.is_file:
+                keep_copy(store.database.file, found)
+            MIGRATIONS[found](connection)
+            connection.execute(update(schema).values(version=found + 1))
+
+
+def keep_copy(file: Path, version: int) -> None:
+    """A copy of a database before it is changed, as `server.sqlite3.schema-N`; whole or not there."""
+    kept = file.with_name(f"{file.name}.schema-{version}")
+    if kept.exists():
+        return
+    fresh = kept.with_suffix(f".{secrets.token_hex(4)}")
+    try:
+        with (
+            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(fresh)) as target,
         ):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # the sqlite3 module must not open transactions by itself: a writer that began by reading
-        # would be refused where it should have waited
-        options = connection.get_execution_options()
-        if not options.get("writes"):
-            connection.exec_driver_sql("BEGIN")
-        elif options.get("waits", True):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("PRAGMA busy_timeout=0")
-            try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            finally:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
-
-    return engine
+            source.backup(target)
+        fresh.chmod(0o600)
+        fresh.replace(kept)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def plain(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
@@ -223,26 +255,6 @@ def plain(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
     rows = list(result.cursor.fetchall())
     result.close()
     return rows
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether an error means that another process was writing all the time we waited."""
-    if isinstance(error, Locked):
-        return True
-    name = getattr(error.orig, "sqlite_errorname", "") if isinstance(error, DBAPIError) else ""
-    return (name or "").startswith("SQLITE_BUSY")
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error means that the disk took no more (full, over quota, file size limit)."""
-    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
-        name = getattr(error.orig, "sqlite_errorname", "") or ""
-        return name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
-    return isinstance(error, OSError) and error.errno in FULL
-
-
-FULL = (27, 28, 30, 122)
-"""EFBIG, ENOSPC, EROFS, EDQUOT (numbers: Windows lacks the last name)."""
 
 
 def new_uid(prefix: str) -> str:

@@ -21,6 +21,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.watch.corked import Corked
+
 __all__ = ["Connection", "Guard", "Limits", "room_for_files"]
 
 
@@ -56,48 +58,7 @@ class Doing(Enum):
 
 REQUEST_TIMEOUT = (b"408 Request Timeout", b"The request came too slowly. Send it again.")
 HEAD_TOO_LARGE = (b"431 Request Header Fields Too Large", b"The head of the request is too large.")
-STATUS = b"HTTP/1.1 "
 BUSY = (b"503 Service Unavailable", b"The server is busy; nothing was stored. Send again later.")
-
-
-class Corked:
-    """A transport that keeps an answer's head until its body comes, so that both leave in one
-    system call; that is a tenth of the time a submission takes."""
-
-    __slots__ = ("head", "loop", "transport", "write_")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport = transport
-        self.loop = loop
-        self.write_ = transport.write
-        self.head = b""
-
-    def write(self, data: bytes) -> None:
-        """Write, or keep a head for the next write; it leaves soon, whatever comes."""
-        if self.head:
-            data, self.head = self.head + data, b""
-            self.write_(data)
-        elif data.startswith(STATUS):
-            self.head = data
-            self.loop.call_soon(self.flush)
-        elif data:
-            self.write_(data)
-
-    def flush(self) -> None:
-        """Let a head go whose body is late."""
-        if self.head:
-            self.write_(self.head)
-            self.head = b""
-
-    def close(self) -> None:
-        self.flush()
-        self.transport.close()
-
-    def is_closing(self) -> bool:
-        return self.transport.is_closing()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
 
 
 class Connection(HttpToolsProtocol):

@@ -129,4 +129,5 @@ async def sent_file(request: Request) -> Response:
             ).one()
 
     row = await asyncio.to_thread(content)
-    return saved_file(request, house.blobs.path(row.digest), name, row.media_type)
+    path = await asyncio.to_thread(house.blobs.path, row.digest)
+    return saved_file(request, path, name, row.media_type)

@@ -63,8 +63,6 @@ function renew(html) {
 /** A selector that finds the same thing again in a fresh page. */
 function pathOf(element) {
   if (element.id) return `#${CSS.escape(element.id)}`;
-  if (element.dataset?.copy) return '[data-copy]';
-  if (element.dataset?.share) return '[data-share]';
   const href = element.getAttribute('href');
   if (href) return `#live a[href="${CSS.escape(href)}"]`;
   const box = element.closest('details[id]');

@@ -1,6 +1,9 @@
 // The draft that is kept while a form is being filled: after each change, and when the page goes.
 
-const PAUSE = 700;
+/** A tap is kept at once (ms): the tab may die the next moment. */
+const SOON = 50;
+/** While somebody types, saves rest so long between. */
+const REST = 300;
 
 /**
  * Keep drafts of `session`. `describe()` gives what else a draft says of itself; `told(error)` is
@@ -12,10 +15,12 @@ export function keepDrafts({ drafts, session, describe, told, touched = false })
   let dirty = false;
   let begun = touched;
   let stopped = false;
+  let ended = 0;
   let running = Promise.resolve();
 
   const now = () => {
     clearTimeout(timer);
+    timer = null;
     if (stopped || !dirty) return running;
     dirty = false;
     running = running.then(save);
@@ -36,6 +41,8 @@ export function keepDrafts({ drafts, session, describe, told, touched = false })
       told(null);
     } catch (error) {
       told(error);
+    } finally {
+      ended = Date.now();
     }
   }
 
@@ -51,13 +58,13 @@ export function keepDrafts({ drafts, session, describe, told, touched = false })
       if (!moved) begun = true;
       if (!begun) return;
       dirty = true;
-      clearTimeout(timer);
-      timer = setTimeout(now, PAUSE);
+      timer ??= setTimeout(now, Math.max(SOON, ended + REST - Date.now()));
     },
     now,
     /** What was to be saved is not saved any more; resolves when a save under way has ended. */
     settled() {
       clearTimeout(timer);
+      timer = null;
       dirty = false;
       return running;
     },

@@ -58,7 +58,7 @@ async function install(name, files) {
   for (const [address, hash] of Object.entries(files)) {
     if (await cache.match(address)) continue;
     const same = hash && before.get(hash);
-    await cache.put(address, same ? await same.cache.match(same.address, { ignoreVary: true }) : await fetched(address, hash));
+    await cache.put(address, same ? await copied(same) : await fetched(address, hash));
   }
   await cache.put(LIST, new Response(JSON.stringify(files)));
 }
@@ -73,6 +73,12 @@ async function earlier(name) {
     for (const [address, hash] of Object.entries(list ? await list.json() : {})) found.set(hash, { cache, address });
   }
   return found;
+}
+
+/** A kept content without the address it came from: a module's imports are found from there. */
+async function copied({ cache, address }) {
+  const { body, headers } = await cache.match(address, { ignoreVary: true });
+  return new Response(body, { headers });
 }
 
 async function fetched(address, hash) {

@@ -3,7 +3,7 @@
 import { sure } from '../dialogs.js';
 import { make, mark } from '../elements.js';
 import { letGo, onCanvas, Unreadable, written } from './bitmap.js';
-import { keeping, picker } from './filing.js';
+import { emptied, keeping, picker } from './filing.js';
 import { longestSide } from './image.js';
 import { wholeScreen } from './sheet.js';
 import { sized } from './sizes.js';
@@ -35,7 +35,7 @@ export function draw(node, tools) {
   const remove = make('button', { type: 'button', class: 'plain remove', hidden: true }, tools.t('file_remove'));
   remove.addEventListener('click', () => {
     holder.say(null);
-    node.setValue(null);
+    emptied(node);
     buttons.querySelector('button:not([hidden])').focus();
   });
   const buttons = make('div', { class: 'row file-buttons' }, start, ...(onPicture ? [camera.button, camera.input, album.button, album.input] : []), remove);
@@ -112,7 +112,7 @@ function openPad(node, tools, { kind, background, photo, keep, closed }) {
       if (!pad.typed() && document.activeElement !== field) field.value = '';
     },
   });
-  const pens = make('div', { class: 'pens', role: 'group' });
+  const pens = make('div', { class: 'pens' });
   if (kind !== 'signature') pens.append(...COLOURS.map(([name, colour], index) => pen(tools, name, colour, index === 0, pad, pens)));
   field.addEventListener('input', () => pad.words(field.value));
   undo.addEventListener('click', pad.undo);

@@ -1,7 +1,7 @@
 // A file, a sound or a film: chosen, or recorded where the phone lets a page record.
 
 import { make } from '../elements.js';
-import { keeping, line, picker } from './filing.js';
+import { emptied, keeping, line, picker } from './filing.js';
 import { most } from './sizes.js';
 import './words.js';
 
@@ -39,7 +39,7 @@ export function file(node, tools) {
   const remove = make('button', { type: 'button', class: 'plain remove', hidden: true }, tools.t('file_remove'));
   remove.addEventListener('click', () => {
     holder.say(null);
-    node.setValue(null);
+    emptied(node);
     buttons.querySelector('button').focus();
   });
   buttons.append(

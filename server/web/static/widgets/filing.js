@@ -18,6 +18,15 @@ export function picker(words, accept, chosen, { capture = null, style = 'second'
 }
 
 /**
+ * Take a question's file away. The engine (0.22) falls back to the name with which the instance
+ * was opened, so that a draft's or a sent record's file would be named without being there.
+ */
+export function emptied(node) {
+  if (node.instanceNode?.value) node.instanceNode.value = '';
+  node.setValue(null);
+}
+
+/**
  * The kept file of a question: shown, refused, taken away. `show(file, address)` gives the elements
  * that let a person see or hear it. Returns `{element, put(file), say(words, bad), update(state)}`;
  * `put` gives true where the file was taken.

@@ -2,7 +2,7 @@
 
 import { make } from '../elements.js';
 import { letGo, onCanvas, Unreadable, written } from './bitmap.js';
-import { keeping, picker } from './filing.js';
+import { emptied, keeping, picker } from './filing.js';
 import { sized } from './sizes.js';
 import './words.js';
 
@@ -67,7 +67,7 @@ export function image(node, tools) {
   remove.addEventListener('click', () => {
     working += 1;
     holder.say(null);
-    node.setValue(null);
+    emptied(node);
     camera.button.focus();
   });
   const buttons = make('div', { class: 'row file-buttons' }, camera.button, camera.input, ...(only ? [] : [album.button, album.input]), remove);

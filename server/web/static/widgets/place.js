@@ -44,6 +44,11 @@ function fields(tools, entered, buttonWords = null) {
     const id = `${tools.controlId}-${name}`;
     const input = make('input', { type: 'text', inputmode: 'text', autocomplete: 'off', id, 'aria-describedby': tools.errorId });
     input.addEventListener('input', () => buttonWords || entered());
+    input.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || !buttonWords) return;
+      event.preventDefault(); // adds the point, instead of leaving the page
+      entered();
+    });
     return [make('label', { class: 'part', for: id }, make('span', { class: 'part-name' }, tools.t(`place_${name}`)), input), input];
   };
   const [latitudeLabel, latitude] = field('latitude');

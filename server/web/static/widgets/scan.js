@@ -11,7 +11,7 @@ import './words.js';
 export function scan(node, tools) {
   const live = Boolean(globalThis.isSecureContext && navigator.mediaDevices?.getUserMedia);
   const control = make('input', {
-    ...described(tools), type: 'text', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', enterkeyhint: 'next', class: 'scan-typed',
+    ...described(tools), type: 'text', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', enterkeyhint: 'next', class: 'scan-typed', placeholder: tools.t('scan_typed'),
   });
   const told = make('p', { class: 'file-told', role: 'status', hidden: true });
   const say = (words, bad = false) => {

@@ -12,8 +12,7 @@ addWords({
   // --- codes ---------------------------------------------------------------------------------
   scan: ['สแกนด้วยกล้อง', 'Scan with the camera'],
   scan_photo: ['ถ่ายภาพโค้ด', 'Take a photo of the code'],
-  scan_choose: ['หรือใช้ภาพถ่ายของโค้ด', 'Or use a photo of the code'],
-  scan_typed: ['หรือพิมพ์รหัสในช่องนี้', 'or type the code in the field'],
+  scan_typed: ['หรือพิมพ์รหัสที่นี่', 'or type the code here'],
   scan_hold: ['ให้โค้ดอยู่กลางภาพ ห่างประมาณ 15 ซม.', 'Hold the code in the middle, about 15 cm away'],
   scan_done: ['อ่านได้ {code}', 'Read {code}'],
   scan_looking: ['กำลังอ่านภาพ…', 'Reading the photo…'],
@@ -63,7 +62,6 @@ addWords({
   sound_record: ['บันทึกเสียง', 'Record sound'],
   sound_stop: ['หยุดบันทึก', 'Stop recording'],
   sound_choose: ['เลือกไฟล์เสียง', 'Choose a sound file'],
-  sound_running: ['กำลังบันทึก {time}', 'Recording {time}'],
   no_microphone: [
     'เปิดไมโครโฟนไม่ได้ ให้อนุญาตใช้ไมโครโฟน หรือเลือกไฟล์เสียง',
     'The microphone cannot be opened. Allow it, or choose a sound file.',
@@ -73,7 +71,6 @@ addWords({
   // --- drawing -------------------------------------------------------------------------------
   draw_sign: ['ลงลายมือชื่อ', 'Sign'],
   draw_start: ['วาดภาพ', 'Draw'],
-  draw_photo: ['เลือกภาพที่จะเขียน', 'Choose a picture to write on'],
   draw_edit: ['แก้ไขภาพ', 'Change it'],
   draw_pad: ['พื้นที่วาด: {label}', 'Drawing area: {label}'],
   draw_undo: ['ย้อน', 'Undo'],
@@ -95,11 +92,11 @@ addWords({
   place_use: ['ใช้ตำแหน่งนี้', 'Use this position'],
   place_stop: ['หยุด', 'Stop'],
   place_looking: ['กำลังหาตำแหน่ง ยืนในที่โล่ง…', 'Finding the position; stand in the open…'],
-  place_now: ['คลาดเคลื่อนประมาณ {accuracy} ม. กำลังหาให้แม่นขึ้น…', 'Within about {accuracy} m; getting better…'],
+  place_now: ['คลาดเคลื่อนประมาณ {accuracy}\u00a0ม. กำลังหาให้แม่นขึ้น…', 'Within about {accuracy} m; getting better…'],
   place_got: ['ได้ตำแหน่งแล้ว {where}', 'Position: {where}'],
-  place_accuracy: ['คลาดเคลื่อน {accuracy} ม.', 'within {accuracy} m'],
+  place_accuracy: ['คลาดเคลื่อน {accuracy}\u00a0ม.', 'within {accuracy}\u00a0m'],
   place_rough: [
-    'ตำแหน่งยังหยาบ (คลาดเคลื่อนเกิน {limit} ม.) รออีกสักครู่หรือย้ายไปที่โล่ง',
+    'ตำแหน่งยังหยาบ (คลาดเคลื่อนเกิน {limit}\u00a0ม.) รออีกสักครู่หรือย้ายไปที่โล่ง',
     'Still rough (more than {limit} m off). Wait a little or move into the open.',
   ],
   place_refused: [
@@ -133,7 +130,6 @@ addWords({
   rank_keep: ['ใช้ลำดับนี้', 'Use this order'],
   rank_up: ['เลื่อนขึ้น: {label}', 'Move up: {label}'],
   rank_down: ['เลื่อนลง: {label}', 'Move down: {label}'],
-  rank_drag: ['ลาก: {label}', 'Drag: {label}'],
   rank_at: ['{label} อยู่ลำดับที่ {n} จาก {of}', '{label} is now {n} of {of}'],
   range_none: ['ยังไม่ได้เลือก', 'not chosen yet'],
   range_less: ['ลดลง', 'Less'],
