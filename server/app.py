@@ -26,6 +26,7 @@ from server.board.kept import Board
 from server.board.places import Places
 from server.board.reindex import bring_up_to_date
 from server.chores import clear_away
+from server.convertors import bound_numbers
 from server.docs import openapi
 from server.house import House, public_address
 from server.kobo import addresses as kobo
@@ -98,6 +99,7 @@ def application(
             await house.inbox.stop()
             opened.close()
 
+    bound_numbers()
     app = Starlette(
         routes=[
             *openrosa.busiest(),

@@ -22,6 +22,7 @@ import pytest
 from needs import needs
 
 __all__ = [
+    "PROGRAMS",
     "Cluster",
     "cluster",
     "needs_postgres",

@@ -10,7 +10,7 @@ of those counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.state.schema import assets, clock, deployed_media, settings, submiss
 
 __all__ = [
     "EMPTY",
+    "REGION",
     "STEPS",
     "CourseCounts",
     "ProvinceCounts",
@@ -39,6 +40,8 @@ __all__ = [
 STEPS = ("registered", "pre", "post", "evaluated")
 """What a course's people do, in this order."""
 
+REGION = "00"
+"""The province of courses that are for the whole region."""
 REJECTED = "validation_status_not_approved"
 MOST_UNKNOWN = 200
 """Unknown course codes that are shown; more of them are nobody's courses."""
@@ -167,27 +170,36 @@ def counted(ids: Sequence[int]) -> ColumnElement[bool]:
     return and_(submissions.c.asset_id.in_(ids), submissions.c.status_uid != REJECTED)
 
 
-def season(connection: Connection, programme: Programme) -> Season:
-    """Count everything, inside one transaction."""
+def season(
+    connection: Connection,
+    programme: Programme,
+    provinces: frozenset[str] = frozenset(),
+    *,
+    totals: bool = True,
+) -> Season:
+    """Count the courses of provinces and of the region (none named: all courses), and with `totals`
+    the persons of each province; inside one transaction."""
     stamp = stamp_of(connection)
     steps = assets_of_steps(connection, programme)
-    known = {course.code: course.province for course in programme.courses}
+    every = {course.code: course.province for course in programme.courses}
+    known = {
+        code: province
+        for code, province in every.items()
+        if not provinces or province in provinces or province == REGION
+    }
     found: dict[str, dict[str, Tally]] = {code: {} for code in known}
-    strange: set[str] = set()
-    nowhere = False
+    course = submissions.c.course
+    # a few courses are found by the index; of all of them the table is read through
+    mine = course.in_(list(known)) if provinces else None
     for step, ids in steps.items():
-        for row in tallies(connection, ids, (submissions.c.course,)):
+        for row in tallies(connection, ids, (course,), mine):
             if row[0] in found:
                 found[row[0]][step] = tally(row)
-            elif row[0] is None:
-                nowhere = True
-            else:
-                strange.add(row[0])
     return Season(
         stamp,
         {code: CourseCounts(code, known[code], by_step) for code, by_step in found.items()},
-        unknown(connection, steps, strange, nowhere),
-        of_provinces(connection, steps),
+        unknown(connection, steps, every, provinces),
+        of_provinces(connection, steps) if totals else {},
     )
 
 
@@ -221,19 +233,28 @@ def tally(row: Sequence[Any]) -> Tally:
 
 
 def unknown(
-    connection: Connection, steps: Mapping[str, list[int]], codes: set[str], nowhere: bool
+    connection: Connection,
+    steps: Mapping[str, list[int]],
+    known: Collection[str],
+    provinces: frozenset[str],
 ) -> list[CourseCounts]:
     """Courses that the programme does not have, by the province of their people; newest first."""
     course, province = submissions.c.course, submissions.c.province
-    some = sorted(codes)[:MOST_UNKNOWN]
-    where = course.in_(some)
-    if nowhere:
+    ids = [asset for of_step in steps.values() for asset in of_step]
+    told = select(course).where(submissions.c.asset_id.in_(ids)).distinct()
+    strange = {code for code in connection.execute(told).scalars() if code not in known}
+    codes = sorted(code for code in strange if code is not None)[:MOST_UNKNOWN]
+    if not strange:
+        return []
+    where = course.in_(codes)
+    if None in strange:
         where = where | course.is_(None)
+    if provinces:
+        where = where & province.in_(sorted(provinces))
     found: dict[tuple[str | None, str | None], dict[str, Tally]] = {}
-    if some or nowhere:
-        for step, ids in steps.items():
-            for row in tallies(connection, ids, (course, province), where):
-                found.setdefault((row[0], row[1]), {})[step] = tally(row)
+    for step, of_step in steps.items():
+        for row in tallies(connection, of_step, (course, province), where):
+            found.setdefault((row[0], row[1]), {})[step] = tally(row)
     made = [
         CourseCounts(code, where_from, by_step) for (code, where_from), by_step in found.items()
     ]

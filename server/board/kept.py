@@ -1,6 +1,6 @@
 """The board's memory: counts are read once for everybody who looks, and only when something changed.
 
-One `Board` belongs to one process. What is counted over all courses is read again at the earliest
+One `Board` belongs to one process. What is counted over many courses is read again at the earliest
 after a pause of ten times as long as it last took (one second at least), however many look.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -24,8 +25,18 @@ __all__ = ["Board"]
 T = TypeVar("T")
 PAUSE = 1.0
 SHARE = 10
+SCOPES_KEPT = 64
 COURSES_KEPT = 200
 PARTS_KEPT = 300
+
+
+@dataclass(slots=True)
+class Scope:
+    """The counts of one set of provinces, and when they may be read again."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    season: Season | None = None
+    next_reading: float = 0.0
 
 
 class Board:
@@ -33,9 +44,7 @@ class Board:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.turn = asyncio.Lock()
-        self.whole: Season | None = None
-        self.next_reading = 0.0
+        self.scopes: OrderedDict[tuple[frozenset[str], bool], Scope] = OrderedDict()
         self.courses: OrderedDict[tuple[str, frozenset[str]], CourseBoard] = OrderedDict()
         self.parts: OrderedDict[str, str] = OrderedDict()
 
@@ -48,19 +57,31 @@ class Board:
 
         return await asyncio.to_thread(look)
 
-    async def season(self, programme: Programme) -> Season:
-        """The counts of all courses; at most as old as the pause."""
-        async with self.turn:
-            known = self.whole
-            if known and time.monotonic() < self.next_reading:
+    async def season(
+        self, programme: Programme, provinces: frozenset[str], *, totals: bool
+    ) -> Season:
+        """The counts of the courses of provinces (none: all); at most as old as the pause."""
+        scope = self.scope(provinces, totals)
+        async with scope.turn:
+            known = scope.season
+            if known and time.monotonic() < scope.next_reading:
                 return known
             if known and await self.read(stamp_of) == known.stamp:
                 return known
             began = time.monotonic()
-            self.whole = await self.read(lambda connection: season(connection, programme))
+            scope.season = await self.read(
+                lambda connection: season(connection, programme, provinces, totals=totals)
+            )
             ended = time.monotonic()
-            self.next_reading = ended + max(PAUSE, SHARE * (ended - began))
-            return self.whole
+            scope.next_reading = ended + max(PAUSE, SHARE * (ended - began))
+            return scope.season
+
+    def scope(self, provinces: frozenset[str], totals: bool) -> Scope:
+        """What is kept for all who see the same provinces."""
+        key = (provinces, totals)
+        known = self.scopes.get(key) or Scope()
+        remember(self.scopes, key, known, SCOPES_KEPT)
+        return known
 
     async def course(
         self, programme: Programme, code: str, provinces: frozenset[str]

@@ -22,9 +22,10 @@ from starlette.routing import Route
 
 from forms.days import written_day, written_moment
 from forms.programme import Programme
-from forms.words import catalogue, mark
+from forms.words import catalogue, known_languages, mark
 from server.answers import Refusal
 from server.board import view
+from server.board.counts import REGION
 from server.board.course import CourseBoard
 from server.board.kept import Board
 from server.board.phones import Phone, phones_of, phones_waiting
@@ -75,13 +76,14 @@ async def board(request: Request) -> Response:
     language, memory = language_of(request), board_of(request)
     sight = view.in_sight(programme, visitor)
     asked = asked_of(request)
-    season = await memory.season(programme)
+    sees_totals = visitor.may(Right.TOTALS)
+    season = await memory.season(programme, visitor.provinces, totals=sees_totals)
     phones = await memory.read(lambda connection: phones_waiting(connection, visitor.provinces))
     today = datetime.now(ZoneInfo(programme.time_zone)).date()
     rows = view.ordered(sight, season, asked, today)
     shown = rows if asked.all else rows[: view.SHOWN]
     unknown = [] if asked.anything else view.unknown_in_sight(season, visitor)
-    totals = view.standings(programme, season, visitor) if visitor.may(Right.TOTALS) else []
+    totals = view.standings(programme, season, visitor) if sees_totals else []
     tag = tag_of(
         language, visitor.role, asked, today, [(row.course.code, row.counts) for row in shown],
         len(rows), unknown, totals, phones, season.sorting, season.simulated,
@@ -111,7 +113,7 @@ async def board(request: Request) -> Response:
         part,
         programme=programme,
         provinces=provinces,
-        region=any(course.province == view.REGION for course in sight),
+        region=any(course.province == REGION for course in sight),
         days=[(day, written_day(day, language, short=True)) for day in view.days_of(sight)],
         asked=asked,
         courses=len(sight),
@@ -141,8 +143,11 @@ async def course(request: Request) -> Response:
     tag = tag_of(language, visitor.role, visitor.provinces, content(found), phones)
 
     def part() -> str:
-        last = written_moment(aware(found.last), "th", programme.time_zone) if found.last else ""
-        text = view.line_text(found, last)
+        # the group reads the programme's first language, whoever sends it
+        spoken = known_languages(LOCALE)
+        group = next((one for one in programme.languages if one in spoken), "en")
+        last = written_moment(aware(found.last), group, programme.time_zone) if found.last else ""
+        text = view.line_text(found, last, catalogue(LOCALE, group))
         return rendered(
             "board_course_live.html",
             language,
@@ -152,6 +157,7 @@ async def course(request: Request) -> Response:
             names=names,
             phones=phones,
             text=text,
+            text_language=group,
             share=SHARE + quote(text, safe=""),
         )
 
@@ -198,7 +204,7 @@ def rendered(template: str, language: str, programme: Programme, **values: Any) 
     zone = programme.time_zone
     provinces = {p.code: p.th if language == "th" else p.en for p in programme.provinces}
     say = catalogue(LOCALE, language)
-    provinces[view.REGION] = say("The whole region")
+    provinces[REGION] = say("The whole region")
     return environment.get_template(template).render(
         {
             "_": say,

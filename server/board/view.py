@@ -13,12 +13,12 @@ from datetime import date, timedelta
 
 from forms.programme import Programme
 from forms.tables import Course
-from server.board.counts import CourseCounts, ProvinceCounts, Season
+from forms.words import Words
+from server.board.counts import REGION, CourseCounts, ProvinceCounts, Season
 from server.board.course import CourseBoard, Person
 from server.people.rights import Right, Visitor
 
 __all__ = [
-    "REGION",
     "SHOWN",
     "Asked",
     "Group",
@@ -34,7 +34,6 @@ __all__ = [
     "unknown_in_sight",
 ]
 
-REGION = "00"
 SHOWN = 40
 """Courses on the first page before somebody asks for all."""
 
@@ -144,7 +143,10 @@ def days_of(courses: Iterable[Course], most: int = 31) -> list[date]:
 
 
 def unknown_in_sight(season: Season, visitor: Visitor) -> list[CourseCounts]:
-    """Unknown courses whose people are of the visitor's provinces."""
+    """Unknown courses whose people are of the visitor's provinces; what somebody typed as a course
+    may name people, so only those see it who see names."""
+    if not visitor.may(Right.NAMES):
+        return []
     return [one for one in season.unknown if visitor.sees_province(one.province)]
 
 
@@ -172,26 +174,32 @@ def group(people: Sequence[Person], visitor: Visitor, course: Course | None) -> 
     return Group(named, others=len(guests))
 
 
-def line_text(board: CourseBoard, moment: str) -> str:
-    """A course in Thai for a LINE group: counts only, at most ten lines, no name and no code.
+def line_text(board: CourseBoard, moment: str, say: Words) -> str:
+    """A course for a LINE group: counts only, at most ten lines, no name and no code.
 
     A code that is no course of the programme is not told either: somebody may have typed anything.
     """
     registered = board.step("registered").persons
-    lines = [board.course.label if board.course else "หลักสูตรที่ไม่อยู่ในรายการ"]
-    if board.expected:
-        left = max(0, board.expected - registered)
-        lines.append(f"เป้าหมาย {board.expected:,} คน")
-        lines.append(f"ลงทะเบียน {registered:,} คน" + (f" (ขาด {left:,})" if left else " (ครบ)"))
-    else:
-        lines.append(f"ลงทะเบียน {registered:,} คน")
-    for step, words, unit in (
-        ("pre", "แบบทดสอบก่อนอบรม", "คน"),
-        ("post", "แบบทดสอบหลังอบรม", "คน"),
-        ("evaluated", "แบบประเมิน", "ฉบับ"),
-    ):
-        count, missing = board.step(step).people, board.missing[step].count
-        said = f" (ขาด {missing:,})" if missing else " (ครบ)" if registered else ""
-        lines.append(f"{words} {count:,} {unit}{said}")
-    lines.append(f"รับข้อมูลล่าสุด {moment} น." if moment else "ยังไม่มีข้อมูล")
-    return "\n".join(lines)
+    left = max(0, board.expected - registered)
+    title = " ".join(board.course.label.split()) if board.course else say("A course of no list")
+
+    def line(words: str, missing: int, told: object = True) -> str:
+        """A line and how many are missing; neither is told where nothing is expected."""
+        if not told:
+            return words
+        return f"{words} {say('(missing {n})', n=f'{missing:,}') if missing else say('(complete)')}"
+
+    def count(step: str) -> str:
+        return f"{board.step(step).people:,}"
+
+    missing = {step: one.count for step, one in board.missing.items()}
+    lines = [
+        title,
+        say("Expected: {n} persons", n=f"{board.expected:,}") if board.expected else "",
+        line(say("Registered: {n} persons", n=f"{registered:,}"), left, board.expected),
+        line(say("Test before: {n} persons", n=count("pre")), missing["pre"], registered),
+        line(say("Test after: {n} persons", n=count("post")), missing["post"], registered),
+        line(say("Evaluations: {n}", n=count("evaluated")), missing["evaluated"], registered),
+        say("Received until {time}", time=moment) if moment else say("Nothing has arrived yet."),
+    ]
+    return "\n".join(line for line in lines if line)

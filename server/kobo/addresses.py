@@ -42,6 +42,8 @@ async def token(request: Request) -> Response:
             "Authentication credentials were not provided.",
             {"WWW-Authenticate": 'Basic realm="watphon", charset="UTF-8"'},
         )
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Refusal(403, "A token is not made for a page of another site.")
     scheme, _, sent = request.headers["authorization"].partition(" ")
     if scheme.lower() == "token":
         return json_answer({"token": sent.strip()})

@@ -56,6 +56,7 @@ async def asset_xml(request: Request) -> Response:
     row = await read(house, find)
     xform = row.xform
     if xform is None:
+        await house.manager(request)  # converting is slow work, and nobody else's business yet
         _, xform = await asyncio.to_thread(converted, row, 1)
     return Response(xform, headers=saving(f"{uid}.xml"), media_type=XML)
 

@@ -115,7 +115,7 @@ def aware(moment: datetime | str) -> datetime:
 def in_language(request: Request, language: str) -> str:
     """The address of this page in a language."""
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
-    return f"{quote(request.url.path)}?{urlencode([*kept, ('lang', language)])}"
+    return f"/{quote(request.url.path.lstrip('/'))}?{urlencode([*kept, ('lang', language)])}"
 
 
 def browser(handler: Handler) -> Handler:

@@ -20,7 +20,7 @@ from forms.problems import Problem
 from forms.words import mark
 from server.people.accounts import codes, digest
 from server.people.rights import KEY_KINDS, Visitor
-from server.state.schema import phone_keys
+from server.state.schema import accounts, phone_keys
 from server.times import moment
 
 __all__ = [
@@ -79,6 +79,11 @@ def mint_key(
             "key", mark("needs a label of 1 to 80 characters"), mark("say whose phone it is")
         )
     where = f"key for {label}"
+    # what a phone sends is told by the key's label, what an account sends by its name
+    if label.casefold() in map(str.casefold, connection.execute(select(accounts.c.name)).scalars()):
+        raise Problem.at(
+            where, mark("is the name of an account"), mark("choose another name for the key")
+        )
     if kind not in KEY_KINDS:
         raise Problem.at(where, f"unknown kind {kind!r}", f"one of: {', '.join(KEY_KINDS)}")
     bound = sorted(set(forms))

@@ -170,6 +170,8 @@ class Doorkeeper:
         if kind == "basic":
             if not safe_line(request):
                 raise unauthorized("Basic sign-in is taken over HTTPS only; use a token or a key.")
+            # a browser keeps a Basic password and sends it from pages of other sites too
+            refuse_foreign(request)
             return await self.by_password(request, rest)
         return None
 
@@ -280,7 +282,8 @@ class Doorkeeper:
                 raise unauthorized(WRONG)
 
         def signed_in(connection: Connection) -> Account:
-            lockout.forget(connection, counted[0])
+            for tried in counted:
+                lockout.forget(connection, tried)
             if not passwords.outdated(kept):
                 return account
             set_hash(connection, account.id, passwords.rehashed(password))

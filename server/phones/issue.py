@@ -73,7 +73,8 @@ def give(
 ) -> list[Made]:
     """Make keys, all or none; a province team that names no province gets its own.
 
-    Raises `Problem` where the visitor may not give such keys, or a label is taken by a living one.
+    Raises `Problem` where the visitor may not give such keys, or a label is taken: by a living
+    key, or by one of other provinces, whose records it would open.
     """
     bounds = tuple(sorted(set(provinces) or visitor.provinces))
     if not inside(visitor, bounds):
@@ -90,13 +91,17 @@ def give(
         raise Problem.at(
             str(days), mark("is no number of days"), mark("write 1 to 3660, or leave it empty")
         )
-    living = {key.label for key in list_keys(connection) if alive(key, now)}
+    taken = {
+        key.label
+        for key in list_keys(connection)
+        if alive(key, now) or set(key.provinces) != set(bounds)
+    }
     made: list[Made] = []
     for label in labels:
-        if label.strip() in living:
+        if label.strip() in taken:
             raise Problem.at(
                 label,
-                mark("is the name of a key in use"),
+                mark("is the name of a key in use, or of one of other provinces"),
                 mark("choose another name, or take that key back first"),
             )
         number, secret = mint_key(

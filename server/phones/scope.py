@@ -102,8 +102,14 @@ def offered(house: House, connection: Connection, asset_id: int, visitor: Visito
 def for_visitor(house: House, row: Any, visitor: Visitor) -> Offered:
     whole = Offered(row.id, row.name, row.media_type, row.digest, row.md5)
     every_name = visitor.may(Right.LISTS) and not visitor.provinces
-    if every_name or not row.name.lower().endswith(".csv"):
+    if every_name:
         return whole
+    if not row.name.lower().endswith(".csv"):
+        if not row.name.lower().startswith(PERSONS):
+            return whole
+        # what is not a table cannot be cut to provinces
+        nothing = hashlib.md5(b"", usedforsecurity=False).hexdigest()
+        return Offered(row.id, row.name, row.media_type, row.digest, nothing, b"")
     provinces = visitor.provinces if visitor.may(Right.LISTS) else frozenset()
     found = lists.get((row.digest, row.name, provinces), house)
     return Offered(row.id, row.name, row.media_type, row.digest, *found) if found else whole
@@ -156,7 +162,7 @@ def rows_for(content: bytes, name: str, provinces: frozenset[str]) -> bytes | No
     if not rows or not holds_persons(name, rows):
         return None
     head = rows[0]
-    code = head.index("name") if "name" in head else None
+    code = code_column(rows)
     place = head.index("province") if "province" in head else None
 
     def province_of(row: Sequence[str]) -> str:
@@ -176,8 +182,13 @@ def holds_persons(name: str, rows: Sequence[Sequence[str]]) -> bool:
     """Whether a list (its first row is the head) tells of persons: by its name or by their codes."""
     if name.lower().startswith(PERSONS):
         return True
-    head = rows[0] if rows else ()
-    if "name" not in head:
-        return False
-    code = head.index("name")
-    return any(len(row) > code and is_participant_code(row[code].strip()) for row in rows[1:])
+    return code_column(rows) is not None
+
+
+def code_column(rows: Sequence[Sequence[str]]) -> int | None:
+    """The column that holds participant codes, whatever it is called."""
+    for row in rows[1:]:
+        for at, cell in enumerate(row):
+            if is_participant_code(cell.strip()):
+                return at
+    return None

@@ -120,6 +120,7 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
             files=files,
             references=mentioned,
             place=place,
+            provinces=visitor.provinces,
         )
     )
     if receipt.status in (201, 202):

@@ -67,6 +67,8 @@ class Arrival:
     files: tuple[Staged, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     place: Place = NOWHERE
+    provinces: frozenset[str] = frozenset()
+    """What bounds the sender; empty: nothing. Records of others are corrected inside it only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,11 @@ STALE = Receipt(
     410,
     "Invalid submission - deprecatedID refers to an old version: the record was corrected meanwhile. "
     "/ ข้อมูลนี้ถูกแก้ไขจากที่อื่นไปก่อนแล้ว โปรดแจ้งสำนักงาน",
+)
+ELSEWHERE = Receipt(
+    403,
+    "This record was sent by somebody else and lies outside your provinces. Ask its province team. "
+    "/ ข้อมูลนี้ผู้อื่นเป็นผู้ส่งและอยู่นอกจังหวัดของท่าน โปรดแจ้งทีมจังหวัดนั้น",
 )
 UNKNOWN_EDIT = Receipt(
     404,
@@ -244,6 +251,9 @@ class Settlement:
         row = self.connection.execute(select(submissions).where(submissions.c.id == found[1])).one()
         if row.instance_id != arrival.deprecated_id:
             return STALE
+        own = row.submitter == arrival.submitter
+        if not own and arrival.provinces and row.province not in arrival.provinces:
+            return ELSEWHERE
         self.store_files(arrival, arrival.files, row.id)
         self.add_document(arrival, row.id)
         self.connection.execute(

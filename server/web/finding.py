@@ -7,6 +7,7 @@ in words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from server.state.schema import assets, deployments
 
 __all__ = ["Found", "base_of", "find", "listed", "visitor_of"]
 
+KEY = re.compile(r"[A-Za-z0-9_-]{1,200}")
 NO_FORM = mark("There is no such form here. Check the address or scan the code again.")
 NOT_THIS = mark("This link does not open this form. Ask for another link.")
 NOT_YET = mark("This form is not open yet. Try again later.")
@@ -44,7 +46,11 @@ class Found:
 def base_of(request: Request) -> str:
     """What the addresses of this visitor begin with: `/key/KEY`, or nothing for who signed in."""
     key = request.path_params.get("key")
-    return f"/key/{key}" if key is not None else ""
+    if key is None:
+        return ""
+    if not KEY.fullmatch(key):  # it goes into headers
+        raise Refusal(404, "Not found.")
+    return f"/key/{key}"
 
 
 async def visitor_of(request: Request) -> Visitor:

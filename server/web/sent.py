@@ -63,7 +63,9 @@ def sent(connection: Connection, request: Request, visitor: Visitor, now: dateti
     ).one_or_none()
     if row is None:
         raise Refusal(410, GONE)
-    own = row.submitter == visitor.name
+    own = row.submitter == visitor.name and (
+        row.province is None or visitor.sees_province(row.province)
+    )
     by_place = visitor.may(Right.ROWS) and visitor.sees_province(row.province)
     if not own and not by_place:
         raise Refusal(403, NOT_YOURS)

@@ -2,6 +2,7 @@
 //
 // Everything it needs to know stands in the page's config.json. The engine is fetched beside it.
 
+import { accountOf, belongs } from './account.js';
 import { sure } from './dialogs.js';
 import { keepDrafts } from './drafts.js';
 import { make } from './elements.js';
@@ -10,13 +11,14 @@ import { drawLanguages, firstLanguage, speak } from './languages.js';
 import { deviceID, onePage, openDraft } from './memory.js';
 import { menu } from './menu.js';
 import { prepare } from './offline.js';
-import { asked, refusal } from './refusal.js';
+import { asked, notKept, refusal } from './refusal.js';
 import { drawShell } from './shell.js';
 import { mountStatus } from './status.js';
 import { openStore } from './store.js';
 import { lang, moment, setLang, t } from './words.js';
 
 const HEADERS = { 'X-OpenRosa-Version': '1.0' };
+const MOST = 5; // instances begun before the form is opened anew, for the phone's memory
 const BANNERS = ['draft', 'edit', 'prefill', 'person', 'saved', 'send'];
 
 const host = document.getElementById('app') ?? document.body.appendChild(make('div', { id: 'app' }));
@@ -55,7 +57,7 @@ async function open() {
   const [xform, store, [engine, filler, links, review]] = await Promise.all([
     asked(config.xform).then((answer) => answer.text()),
     openStore().catch((error) => {
-      throw new Error(error.message, { cause: 'store' });
+      throw Object.assign(new Error(error.message, { cause: 'store' }), { name: error.name });
     }),
     parts,
   ]);
@@ -82,8 +84,8 @@ function title(text) {
 
 function failed(error) {
   console.error(error);
-  const keys = { network: 'failed_network', store: 'failed_store' };
-  trouble(refusal(error, keys[error.cause] ?? 'failed_form'));
+  if (error.cause === 'store') return trouble(notKept(error, 'failed_store'));
+  return trouble(refusal(error, error.cause === 'network' ? 'failed_network' : 'failed_form'));
 }
 
 function trouble(words) {
@@ -101,13 +103,29 @@ function trouble(words) {
 /** A draft asked for, the one this tab had open, one of those left, a sent record, or a new form. */
 async function choose() {
   const { config, store } = app;
+  const own = (one) => belongs(one, accountOf(config));
+  const all = (await store.drafts.list(config.form.id).catch(() => [])).filter(own);
   const edit = query.get('edit');
-  if (edit && config.edit) return correct(edit);
+  if (edit && config.edit) {
+    const begun = all.find((one) => one.edit === edit);
+    return begun ? resume(begun) : correct(edit);
+  }
   const wanted = query.get('draft') ?? (query.has('new') ? null : openDraft.get(config.form.id));
   const draft = wanted && (await store.drafts.get(wanted).catch(() => null));
-  if (draft) return resume(draft);
-  const left = query.has('new') ? [] : await store.drafts.list(config.form.id).catch(() => []);
+  if (draft && own(draft)) return resume(draft);
+  const left = query.has('new') ? [] : all.filter(concerns);
   return left.length ? offer(left) : fresh();
+}
+
+/** Whether a draft may be meant by this address: one that names a person means no other's. */
+function concerns(draft) {
+  const code = named();
+  return !code || draft.person === code;
+}
+
+/** The code of the person whom the address names, or nothing. */
+function named() {
+  return app.links.asked(location.search).find(([name]) => isPerson(name))?.[1];
 }
 
 function offer(left) {
@@ -155,13 +173,26 @@ async function resume(draft) {
 
 /** A new form, answered from the address; for the `next` person without what says who. */
 async function fresh({ next = false } = {}) {
-  const { config, engine, links, opened } = app;
+  const { config, engine, links } = app;
   openDraft.clear(config.form.id);
-  const session = await engine.begin(opened);
-  const pairs = links.asked(location.search).filter(([name]) => !next || !isPerson(name));
-  const refused = links.prefill(session.root, pairs, config.prefill);
+  if (next) forgetPerson();
+  if (app.opened.begun >= MOST) {
+    shell.only(make('p', { class: 'loading', role: 'status' }, t('loading')));
+    app.opened = await app.opened.again().catch(() => app.opened); // which still serves
+  }
+  const session = await engine.begin(app.opened);
+  const refused = links.prefill(session.root, links.asked(location.search), config.prefill);
   fill(session, {});
   shell.banner('prefill', refused.length ? t('prefill_refused', { names: refused.join(', ') }) : '');
+}
+
+/** The address is about nobody any more: a reload goes on with the next person. */
+function forgetPerson() {
+  const left = [...new URLSearchParams(location.search)].filter(
+    ([name]) => !isPerson(app.links.questionOf(name)) && !['draft', 'edit', 'new'].includes(name),
+  );
+  const search = String(new URLSearchParams(left));
+  history.replaceState(history.state, '', location.pathname + (search && `?${search}`));
 }
 
 function isPerson(name) {
@@ -209,14 +240,16 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
     describe: () => ({
       form: form.id,
       base: config.base,
+      account: accountOf(config),
       version: form.version,
       title: form.title,
       at: app.going?.filling.place() ?? null,
+      person: app.person(),
       edit,
     }),
     told(error) {
       shell.saved.textContent = error ? '' : t('saved');
-      shell.banner('saved', error ? t('not_saved') : '');
+      shell.banner('saved', error ? notKept(error, 'not_saved') : '');
       if (error) console.error(error);
       else openDraft.set(form.id, session.id());
     },

@@ -11,6 +11,8 @@ import { prepared } from './xform.js';
 
 const FILE = 'xml_submission_file';
 const CHANGES = Symbol('changes');
+/** The element that names the record which a correction takes the place of. */
+const DEPRECATED = /<((?:[\w-]+:)?deprecatedID)\b[^>]*>[^<]*<\/\1>/;
 
 /**
  * How often the engine has changed this state (`node.currentState`, `node.validationState`):
@@ -22,23 +24,22 @@ export function changes(state) {
 
 /**
  * Open a form. `config` as served with the page; `xform` the XForm's text; `properties` what the
- * engine preloads (deviceID, username, phoneNumber); `headers` go with every request for a list.
- * Throws an `Error` that says what is wrong with the form.
+ * engine preloads (deviceID, username, phoneNumber); `headers` go with every request for a list;
+ * `lists` are those that an earlier opening has fetched, Blobs by name. The engine keeps every
+ * instance of a form for as long as the form: `begun` counts them, and `again()` opens the same
+ * form anew without fetching. Throws an `Error` that says what is wrong with the form.
  */
-export async function openForm(config, xform, properties, headers = {}) {
+export async function openForm(config, xform, properties, headers = {}, lists = new Map()) {
   const missing = new Set();
   const fetchFormAttachment = async (url) => {
     const name = mediaName(url);
-    const address = config.media[name];
-    if (address) {
-      const answer = await fetch(address, { credentials: 'same-origin', headers }).catch(() => null);
-      if (answer?.ok) {
-        if (!name.toLowerCase().endsWith('.csv')) return answer;
-        return new Response(trimmed(await answer.text(), xform), { headers: { 'Content-Type': 'text/csv' } });
-      }
+    const list = lists.get(name) ?? (await fetched(config.media[name], headers, xform));
+    if (!list) {
+      missing.add(name);
+      return new Response('', { status: 404 });
     }
-    missing.add(name);
-    return new Response('', { status: 404 });
+    lists.set(name, list);
+    return new Response(list);
   };
   const form = await loadForm(prepared(xform), {
     fetchFormAttachment,
@@ -47,7 +48,17 @@ export async function openForm(config, xform, properties, headers = {}) {
   if (form.status === 'failure') {
     throw new Error(reasons(form.error));
   }
-  return { form, missing, properties };
+  const again = () => openForm(config, xform, properties, headers, lists);
+  return { form, missing, properties, begun: 0, again };
+}
+
+/** The list at an address as a Blob, a CSV without what the form does not use; null without it. */
+async function fetched(address, headers, xform) {
+  if (!address) return null;
+  const answer = await fetch(address, { credentials: 'same-origin', headers }).catch(() => null);
+  if (!answer?.ok) return null;
+  if (!address.toLowerCase().endsWith('.csv')) return answer.blob();
+  return new Blob([trimmed(await answer.text(), xform)], { type: 'text/csv' });
 }
 
 function reasons(error) {
@@ -84,7 +95,9 @@ export async function begin(opened, from = {}) {
       fileNameFactory: ({ writtenAt, extension }) => `${writtenAt.getTime()}-${short()}${extension ?? ''}`,
     },
   };
+  opened.begun += 1;
   const { root } = await instance(opened.form, from, settings);
+  const corrects = from.draft && DEPRECATED.exec(await from.draft.xml.text())?.[0];
   quiet = false;
 
   return {
@@ -103,8 +116,11 @@ export async function begin(opened, from = {}) {
         const parts = [...made.data[0].entries()];
         return {
           ready: made.status === 'ready',
-          xml: new Blob([parts.find(([key]) => key === FILE)[1]], { type: 'text/xml' }),
-          files: [...parts.filter(([key]) => key !== FILE).map(([name, blob]) => ({ name, blob })), ...carried(root, from.draft)],
+          xml: new Blob([correcting(await parts.find(([key]) => key === FILE)[1].text(), corrects)], { type: 'text/xml' }),
+          files: [
+            ...parts.filter(([key]) => key !== FILE).map(([name, blob]) => ({ name, blob })),
+            ...carried(root, from.draft ?? from.record),
+          ],
           instanceID: value(root, 'instanceID'),
           name: value(root, 'instanceName'),
         };
@@ -116,11 +132,21 @@ export async function begin(opened, from = {}) {
 }
 
 /**
- * The files of a draft that are still answers. The engine hands out only what was put in since it
- * began (it takes the rest to be on the server already); a draft's files are on this phone only.
+ * A draft's document that names the record it corrects (`corrects`, an element): the engine drops
+ * the element from a draft, because no form asks for it.
  */
-function carried(root, draft) {
-  const named = new Map((draft?.files ?? []).map((file) => [file.name, file]));
+function correcting(xml, corrects) {
+  if (!corrects || DEPRECATED.test(xml)) return xml;
+  return xml.replace(/<\/(?:[\w-]+:)?instanceID>/, (end) => end + corrects);
+}
+
+/**
+ * The files of a draft or record that are still answers. The engine hands out only what was put in
+ * since it began (it takes the rest to be on the server already); a draft's files are on this phone
+ * only, and a correction is a draft as soon as it is kept.
+ */
+function carried(root, kept) {
+  const named = new Map((kept?.files ?? []).map((file) => [file.name, file]));
   return leaves(root)
     .filter((node) => node.nodeType === 'upload' && node.currentState.relevant && !node.currentState.attachmentState.dirty)
     .flatMap((node) => named.get(node.currentState.instanceValue) ?? []);

@@ -28,6 +28,7 @@ export function filling(shell, options) {
   let view = null;
   let seenEnd = false;
   let trail = [];
+  let hurrying = null;
 
   const env = {
     t,
@@ -39,7 +40,7 @@ export function filling(shell, options) {
     file: async (name) =>
       leaves(root).find((node) => node.nodeType === 'upload' && node.currentState.instanceValue === name)
         ?.currentState.value ?? null,
-    next: () => setTimeout(next, 200),
+    next: hurry,
     addTurn,
     removeTurn,
     toCorrect: (node) => jump(node, true),
@@ -106,6 +107,7 @@ export function filling(shell, options) {
   // --- moving ------------------------------------------------------------------------------
 
   function show(wanted, { remember = true } = {}) {
+    clearTimeout(hurrying);
     key = wanted;
     build();
     window.scrollTo(0, 0);
@@ -120,9 +122,9 @@ export function filling(shell, options) {
   }
 
   /** Mark what is wrong on this page and go there; true when nothing is. */
-  function pageIsRight() {
+  function pageIsRight(wrongness = (one) => one.trouble()) {
     const views = view.questions();
-    const bad = views.filter((one) => one.trouble());
+    const bad = views.filter(wrongness);
     bad.forEach((one) => shownErrors.add(one.node.nodeId));
     view.update();
     views.forEach((one) => one.update());
@@ -130,6 +132,18 @@ export function filling(shell, options) {
     announce(t('errors_here', { count: bad.length, first: bad[0].trouble() }));
     bad[0].focus();
     return false;
+  }
+
+  /** Whether the page may be left other than forwards: an entry half typed would be lost unseen. */
+  function mayLeave() {
+    return all || pageIsRight((one) => one.unfinished());
+  }
+
+  /** On by itself soon after a touch, once, and only from the page that was touched. */
+  function hurry() {
+    const from = key;
+    clearTimeout(hurrying);
+    hurrying = setTimeout(() => !all && key === from && key !== END && next(), 200);
   }
 
   function next() {
@@ -151,7 +165,7 @@ export function filling(shell, options) {
 
   function back() {
     const before = list[index() - 1];
-    if (!before) return;
+    if (!before || !mayLeave()) return;
     if (trail.at(-2) === before.key) history.back();
     else show(before.key, { remember: false });
   }
@@ -160,6 +174,10 @@ export function filling(shell, options) {
   function popped({ state }) {
     const wanted = trail[state?.page ?? 0];
     if (wanted === undefined) return;
+    if (!mayLeave()) {
+      history.pushState({ page: trail.length - 1 }, '');
+      return;
+    }
     trail = trail.slice(0, (state?.page ?? 0) + 1);
     const known = wanted === END || list.some((one) => one.key === wanted);
     show(known ? wanted : list[0].key, { remember: false });
@@ -167,6 +185,7 @@ export function filling(shell, options) {
 
   /** To a question, with the focus on it; `correct`: and what is wrong with it said. */
   function jump(node, correct = false) {
+    if (!mayLeave()) return;
     if (correct) shownErrors.add(node.nodeId);
     if (!all) {
       const at = screenOf(list, node);
@@ -243,7 +262,7 @@ export function filling(shell, options) {
   });
   shell.next.onclick = next;
   shell.back.onclick = back;
-  shell.toEnd.onclick = () => show(END);
+  shell.toEnd.onclick = () => mayLeave() && show(END);
   window.addEventListener('popstate', popped);
   shell.main.addEventListener('keydown', entered);
 
@@ -275,6 +294,7 @@ export function filling(shell, options) {
     },
     destroy() {
       stop();
+      clearTimeout(hurrying);
       view?.destroy();
       window.removeEventListener('popstate', popped);
       shell.main.removeEventListener('keydown', entered);

@@ -1,9 +1,11 @@
 // A finished form: handed to the outbox, thanked for, and the next person's turn.
 
+import { accountOf } from './account.js';
 import { make } from './elements.js';
 import { openDraft } from './memory.js';
 import { allForms } from './menu.js';
 import { flush, queue } from './outbox.js';
+import { notKept } from './refusal.js';
 import { t } from './words.js';
 
 const OVERHEAD = 20_000; // bytes of the multipart's own lines, generously
@@ -27,6 +29,7 @@ export async function send(app) {
     await queue({
       instanceID: made.instanceID,
       base: config.base,
+      account: accountOf(config),
       form: form.id,
       version: form.version,
       title: form.title,
@@ -45,7 +48,7 @@ export async function send(app) {
     done(app, made.instanceID);
   } catch (error) {
     console.error(error);
-    stopped(shell, t('queue_failed', { reason: error.message }));
+    stopped(shell, notKept(error, 'queue_failed'));
   } finally {
     shell.next.disabled = false;
   }
@@ -66,7 +69,7 @@ function done(app, instanceID) {
   const { config, shell, going } = app;
   going.filling.destroy();
   app.going = null;
-  for (const name of ['send', 'person', 'edit', 'prefill', 'draft']) shell.banner(name, '');
+  for (const name of ['send', 'person', 'edit', 'prefill', 'draft', 'saved']) shell.banner(name, '');
   shell.saved.textContent = '';
   const heading = make(
     'h2',
@@ -86,5 +89,5 @@ function done(app, instanceID) {
     said.textContent = t('done_received');
     said.className = 'notice good';
   });
-  flush().catch((error) => console.error(error));
+  flush({ all: true }).catch((error) => console.error(error));
 }

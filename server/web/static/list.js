@@ -1,5 +1,6 @@
 // The list of forms on this phone: which are open, what is unfinished, what waits, what arrived.
 
+import { accountOf, belongs } from './account.js';
 import { sure } from './dialogs.js';
 import { make } from './elements.js';
 import { exported } from './exporting.js';
@@ -22,6 +23,7 @@ const shell = drawShell(document.getElementById('app'));
 shell.menu.hidden = true;
 const counter = mountStatus(shell.status, { t, lang, announce: shell.announce });
 let list = null;
+let account = null; // who is signed in
 let failure = null;
 let drawing = null;
 
@@ -40,6 +42,7 @@ async function open() {
   try {
     const answer = await asked(`${base}/f/list.json`);
     list = await answer.json();
+    account = accountOf({ base, user: { username: list.user } });
     failure = null;
     setLang(firstLanguage(list));
     languages();
@@ -71,13 +74,19 @@ function draw() {
 
 async function drawAll() {
   const store = await openStore().catch(() => null);
-  const [drafts, records, sent] = store ? await Promise.all([store.drafts.list(), store.outbox.list(), store.sent.list()]) : [[], [], []];
+  const [allDrafts, records, allSent] = store ? await Promise.all([store.drafts.list(), store.outbox.list(), store.sent.list()]) : [[], [], []];
+  const [drafts, sent] = [allDrafts, allSent].map((all) => all.filter(own));
   const ready = new Map(list ? await Promise.all(list.forms.map(async ({ config }) => [config, await state(config)])) : []);
   parts.forms.replaceChildren(...forms(ready, sent));
   fillPart('attention', records.filter((one) => one.state !== 'waiting').map(troubled));
   fillPart('waiting', records.filter((one) => one.state === 'waiting').map(waiting), sendNow());
   fillPart('drafts', drafts.sort((a, b) => b.updatedAt - a.updatedAt).map(unfinished));
   fillPart('sent', sent.slice(0, SHOWN).map(arrived));
+}
+
+/** Whether it may be shown here: of several people on one phone everybody sees their own. */
+function own(one) {
+  return belongs(one, account);
 }
 
 function fillPart(name, rows, more = '') {
@@ -124,7 +133,7 @@ function title(text) {
 }
 
 function entry(record, ...content) {
-  return make('li', { class: 'draft' }, make('p', { class: 'entry-name' }, make('strong', {}, title(record.title)), record.name ? ` ${record.name}` : ''), ...content);
+  return make('li', { class: 'draft' }, make('p', { class: 'entry-name' }, make('strong', {}, title(record.title)), record.name && own(record) ? ` ${record.name}` : ''), ...content);
 }
 
 function button(words, act, style = 'second') {
@@ -153,7 +162,7 @@ function waiting(record) {
 }
 
 function sendNow() {
-  return button(t('send_now'), () => flush({ all: true }), 'wide');
+  return button(t('send_now'), () => flush({ every: true }), 'wide');
 }
 
 function troubled(record) {
@@ -161,17 +170,21 @@ function troubled(record) {
   const known = [401, 403, 404, 405, 409, 410, 413].includes(status);
   const row = make('div', { class: 'row' });
   const elsewhere = record.base !== base && list;
-  if (elsewhere) row.append(button(t('retry_here'), () => retry(instanceID, base)));
-  else row.append(button(t('retry'), () => retry(instanceID)));
-  row.append(
-    button(t('export'), async () => download(await exported(record))),
-    button(t('give_up'), async () => {
-      if (await sure(t('give_up_sure'), t('give_up_yes'), t('keep_no'))) await discard(instanceID);
-    }, 'plain remove'),
-  );
+  const another = record.base === base && !own(record);
+  if (elsewhere) row.append(button(t('retry_here'), () => retry(instanceID, base, account)));
+  else if (!another) row.append(button(t('retry'), () => retry(instanceID)));
+  row.append(button(t('export'), async () => download(await exported(record))));
+  if (!another) {
+    row.append(
+      button(t('give_up'), async () => {
+        if (await sure(t('give_up_sure'), t('give_up_yes'), t('keep_no'))) await discard(instanceID);
+      }, 'plain remove'),
+    );
+  }
+  const why = status === 401 && record.account ? t('why_account', { name: record.account }) : t(known ? `why_${status}` : 'why_other', { status });
   return entry(
     record,
-    make('p', { class: 'notice bad' }, t(known ? `why_${status}` : 'why_other', { status }), ' ', t('attention_kept')),
+    make('p', { class: 'notice bad' }, why, ' ', t('attention_kept')),
     reason ? make('p', { class: 'server-said' }, t('server_said', { reason: ours(reason) })) : '',
     row,
   );

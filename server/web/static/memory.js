@@ -15,12 +15,19 @@ export function deviceID() {
   return made;
 }
 
-/** The draft that this tab had open, so that a reload goes on with it. */
+/**
+ * The draft that this tab had open at this address, so that a reload goes on with it; another
+ * address of the same form (`?participant_id=…`) is about somebody else.
+ */
 export const openDraft = {
-  get: (form) => kept(() => sessionStorage.getItem(`watphon:open:${form}`)),
-  set: (form, id) => kept(() => sessionStorage.setItem(`watphon:open:${form}`, id)),
-  clear: (form) => kept(() => sessionStorage.removeItem(`watphon:open:${form}`)),
+  get: (form) => kept(() => sessionStorage.getItem(opened(form))),
+  set: (form, id) => kept(() => sessionStorage.setItem(opened(form), id)),
+  clear: (form) => kept(() => sessionStorage.removeItem(opened(form))),
 };
+
+function opened(form) {
+  return `watphon:open:${form}${location.search}`;
+}
 
 /** Whether everything is shown on one page. */
 export const onePage = {

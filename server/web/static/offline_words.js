@@ -12,6 +12,14 @@ addWords({
     'เบราว์เซอร์นี้เก็บข้อมูลไม่ได้ (อาจเป็นโหมดส่วนตัว) อย่าปิดหน้านี้ก่อนส่งถึง',
     'This browser keeps nothing (a private window?). Do not close the page before it is received.',
   ],
+  phone_full: [
+    'เครื่องนี้เต็ม ไม่มีที่เก็บข้อมูล ลบภาพหรือแอปที่ไม่ใช้แล้วลองอีกครั้ง อย่าปิดหน้านี้ก่อนส่งถึง',
+    'The phone is full. Delete pictures or apps you do not need, then try again. Do not close the page before everything is received.',
+  ],
+  sent_elsewhere: [
+    'แบบนี้ส่งไปแล้วจากอีกแท็บ สิ่งที่แก้ในแท็บนี้ไม่ได้เก็บและไม่ได้ส่ง ถ้าต้องแก้ ไปที่ “แบบทั้งหมด” แล้วกด “แก้ไข” ที่แบบที่ส่งถึงแล้ว',
+    'This form was already sent in another tab. What was changed in this tab is neither kept nor sent. To change it, go to “All forms” and press “Correct” at the received form.',
+  ],
   not_secure: [
     'หน้านี้ไม่ได้เปิดด้วย https: เปิดใหม่โดยไม่มีสัญญาณไม่ได้ กล้องและตำแหน่งใช้ไม่ได้ แต่กรอกและส่งได้ อย่าปิดหน้านี้จนกว่าจะส่งถึง',
     'This page did not come by https: it cannot be opened without a network, and has no camera or location. Filling in and sending work; leave the page open until everything is received.',
@@ -42,6 +50,7 @@ addWords({
   attention_kept: ['ข้อมูลยังอยู่ในเครื่องนี้ครบ', 'Everything is still on this phone'],
   server_said: ['เครื่องแม่ตอบว่า: {reason}', 'The server said: {reason}'],
   why_401: ['กรุณาเข้าสู่ระบบ แล้วลองอีกครั้ง', 'Please sign in, then try again.'],
+  why_account: ['เข้าสู่ระบบด้วยชื่อ {name} เพื่อส่งแบบนี้', 'Sign in as {name} to send it.'],
   why_403: ['ลิงก์หรือบัญชีนี้ใช้ส่งแบบนี้ไม่ได้ ขอลิงก์ใหม่ เปิดลิงก์นั้น แล้วลองอีกครั้ง', 'This link or account may not send this form. Ask for a new link, open it and try again.'],
   why_404: ['เครื่องแม่ไม่มีแบบนี้แล้ว', 'The server does not have this form any more'],
   why_405: ['แบบนี้ปิดรับแล้ว', 'The form is closed'],

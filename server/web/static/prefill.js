@@ -4,6 +4,7 @@
 // (`config.prefill`: {"participant_id": [["pid_mode", "type"], ["pid_type", "$value"]]}).
 
 import { leaves } from './engine.js';
+import { readDecimal, readInteger } from './widgets/number.js';
 
 const OURS = new Set(['draft', 'edit', 'lang', 'key', 'new']);
 
@@ -11,7 +12,12 @@ const OURS = new Set(['draft', 'edit', 'lang', 'key', 'new']);
 export function asked(query) {
   return [...new URLSearchParams(query)]
     .filter(([name]) => !OURS.has(name))
-    .map(([name, value]) => [/^d\[(.+)\]$/.exec(name)?.[1] ?? name, value]);
+    .map(([name, value]) => [questionOf(name), value]);
+}
+
+/** The question that a name in the query stands for: `d[/data/x]` for /data/x, or itself. */
+export function questionOf(name) {
+  return /^d\[(.+)\]$/.exec(name)?.[1] ?? name;
 }
 
 /**
@@ -61,11 +67,18 @@ function write(node, value) {
 
 function typed(type, value) {
   if (value === '') return type === 'string' || type === 'barcode' ? '' : null;
-  if (type === 'int') return BigInt(value);
-  if (type === 'decimal') return Number(value);
+  if (type === 'int') return sound(readInteger(value));
+  if (type === 'decimal') return sound(readDecimal(value));
   if (type === 'geopoint') {
-    const [latitude, longitude, altitude = null, accuracy = null] = value.split(/[\s,]+/).map(Number);
+    const parts = value.trim().split(/[\s,]+/).map((part) => sound(readDecimal(part)));
+    const [latitude, longitude, altitude = null, accuracy = null] = parts;
+    if (parts.length < 2 || Math.abs(latitude) > 90 || Math.abs(longitude) > 180) throw new Error('no such place');
     return { latitude, longitude, altitude, accuracy };
   }
+  return value;
+}
+
+function sound({ value, problem }) {
+  if (problem) throw new Error(problem);
   return value;
 }

@@ -9,7 +9,8 @@ import { widgetFor } from './widgets/index.js';
 import { GUIDANCE } from './xform.js';
 
 /**
- * The view of a question: `{element, node, update(), trouble(), focus(), questions(), destroy()}`.
+ * The view of a question: `{element, node, update(), unfinished(), trouble(), focus(), questions(),
+ * destroy()}`. `unfinished()` is what is wrong with an entry that is not an answer yet, or null;
  * `trouble()` is what keeps this answer from being taken, in words, or null.
  */
 export function questionView(node, env) {
@@ -81,10 +82,14 @@ export function questionView(node, env) {
     place.replaceChildren(make('p', { class: 'q-error' }, env.t('widget_failed')), again);
   };
 
+  function unfinished() {
+    return widget?.problem?.() || null;
+  }
+
   /** The message to show: an unfinished entry at once, the form's own rules once asked for. */
   function trouble() {
-    const unfinished = widget?.problem?.();
-    if (unfinished) return unfinished;
+    const entry = unfinished();
+    if (entry) return entry;
     if (note) return null;
     const violation = node.validationState?.violation;
     if (!violation) return null;
@@ -132,6 +137,7 @@ export function questionView(node, env) {
   const view = {
     element,
     node,
+    unfinished,
     trouble,
     update() {
       const state = node.currentState;

@@ -23,6 +23,13 @@ export async function asked(address) {
   throw new Error(said?.detail ?? words, { cause: said?.th ? { said: { th: said.th, en: said.detail } } : 'network' });
 }
 
+/** Why the phone did not keep something, in words; those of `key` where that is not known. */
+export function notKept(error, key) {
+  // a full disk fails a change by the first name, and the opening after it by the second
+  const known = { QuotaExceededError: 'phone_full', UnknownError: 'phone_full', AlreadySent: 'sent_elsewhere' };
+  return t(known[error.name] ?? key, { reason: error.message });
+}
+
 /** Words for the reader: the server's own, or those of `key` with the reason. */
 export function refusal(error, key) {
   return error.cause?.said ? error.cause.said[lang()] : t(key, { reason: error.message });

@@ -5,6 +5,7 @@
 
 export const ACCEPTS = 10_000_000; // bytes of a POST, where the server has not said otherwise
 const STEP = 2_000_000; // bytes of a POST where it can be helped: what a weak line gets through
+const HEADERS = { 'X-OpenRosa-Version': '1.0' };
 const MARGIN = 2_000; // bytes of the multipart's own lines around each part, generously
 
 /**
@@ -53,19 +54,32 @@ export async function post(record, files, headers) {
   const form = new FormData();
   form.append('xml_submission_file', record.xml, 'submission.xml');
   for (const { name, blob } of files) form.append(name, blob, name);
+  const request = { method: 'POST', body: form, headers: { ...HEADERS, ...headers } };
+  return asked(record.submission, request, patienceFor(record, files), verdict);
+}
+
+/** Who is signed in on this phone now: `{user}`, '' for nobody who may send; else a verdict that
+ *  says `later`, as `post` gives it. */
+export function signedIn() {
+  return asked('/f/list.json', { headers: HEADERS }, 60_000, async (answer) => {
+    if (answer.ok) return { user: (await answer.json()).user };
+    return answer.status === 401 || answer.status === 403 ? { user: '' } : later(answer);
+  });
+}
+
+/** What `read` makes of the answer, within `patience` milliseconds; the network's failure else. */
+async function asked(address, request, patience, read) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), patienceFor(record, files));
+  const timer = setTimeout(() => stop.abort(), patience);
   try {
-    const answer = await fetch(record.submission, {
-      method: 'POST',
-      body: form,
-      headers: { 'X-OpenRosa-Version': '1.0', ...headers },
+    const answer = await fetch(address, {
+      ...request,
       credentials: 'same-origin',
       redirect: 'manual', // to a sign-in page of some network in between: not received
-      cache: 'no-store',
+      cache: 'no-store', // the worker passes it on to the network
       signal: stop.signal,
     });
-    return await verdict(answer);
+    return await read(answer);
   } catch {
     return { kind: 'later', network: true };
   } finally {
@@ -83,7 +97,11 @@ async function verdict(answer) {
     if (!answer.headers.has('X-OpenRosa-Version')) return { kind: 'later', status };
     return { kind: 'refused', status, reason: said(await answer.text()) };
   }
-  return { kind: 'later', status, wait: patience(answer.headers.get('Retry-After')) };
+  return later(answer);
+}
+
+function later({ status, headers }) {
+  return { kind: 'later', status, wait: patience(headers.get('Retry-After')) };
 }
 
 /** The words in OpenRosa's answer. The worker has no XML parser; the document is a small one. */

@@ -3,6 +3,7 @@
 import { make } from './elements.js';
 import { baseOf } from './offline.js';
 import { begin, subscribe } from './outbox.js';
+import { notKept } from './refusal.js';
 import './offline_words.js';
 
 /**
@@ -14,13 +15,14 @@ export function mountStatus(element, { t, announce }) {
   const link = make('a', { class: 'counter', href: `${baseOf()}/f/` });
   element.replaceChildren(link);
   const draw = () => {
-    const { waiting, attention, received, sending, error } = last;
+    const { waiting, attention, received, sending, trouble, error } = last;
     link.classList.toggle('is-waiting', waiting > 0);
     link.classList.toggle('is-attention', attention > 0);
     const words = [t('count_waiting', { n: waiting }), t('count_received', { n: received })];
     if (attention) words.unshift(t('count_attention', { n: attention }));
     if (sending) words.push(t('count_sending'));
-    link.textContent = error ? t('nothing_kept') : words.join(' · ');
+    if (trouble) words.push(notKept(trouble, 'nothing_kept'));
+    link.textContent = error ? notKept(error, 'nothing_kept') : words.join(' · ');
   };
   subscribe((counts) => {
     const before = last;

@@ -95,6 +95,14 @@ export const notes = {
   set: (name, value) => write('notes', (store) => answer(store.put({ name, value }))),
 };
 
+/** The record of this id was handed in before, with other answers. */
+export class AlreadySent extends Error {
+  constructor(instanceID) {
+    super(instanceID);
+    this.name = 'AlreadySent';
+  }
+}
+
 /** The store's parts, once the database can be used. */
 export async function openStore() {
   await database();
@@ -102,12 +110,15 @@ export async function openStore() {
 }
 
 const drafts = {
-  /** Keep a draft: `{id, form, base, version, title, name, at, edit, data, updatedAt}`. */
+  /**
+   * Keep a draft: `{id, form, base, account, version, title, name, at, edit, data, updatedAt}`.
+   * Rejects with `AlreadySent` once its record was handed in, here or in another tab.
+   */
   save: (draft) =>
     within(['drafts', 'outbox', 'sent'], 'readwrite', async (stores) => {
-      // a save that was under way when the record was finished must not bring its draft back
       const done = await Promise.all(['outbox', 'sent'].map((name) => answer(stores[name].getKey(draft.id))));
-      if (!done.some(Boolean)) stores.drafts.put(draft);
+      if (done.some(Boolean)) throw new AlreadySent(draft.id);
+      stores.drafts.put(draft);
     }),
   get: (id) => read('drafts', (store) => answer(store.get(id))),
   /** The drafts of a form, or all of them. */
@@ -146,19 +157,22 @@ const sent = {
 };
 
 /**
- * Keep a record for sending, note whom it was about and let its draft go: all or nothing. A record
- * that waits already is kept as it is.
+ * Keep a record for sending, note whom it was about and let its draft go: all or nothing. The very
+ * same record (`print`) is kept once, however often the button is pressed; rejects with
+ * `AlreadySent` where another of its id waits or was received.
  */
 export function keepRecord(record, draft) {
-  return within(['outbox', 'drafts', 'people'], 'readwrite', async (stores) => {
-    const known = await answer(stores.outbox.get(record.instanceID));
-    if (!known) stores.outbox.put(record);
+  return within(['outbox', 'drafts', 'people', 'sent'], 'readwrite', async (stores) => {
+    const before = await Promise.all(['outbox', 'sent'].map((name) => answer(stores[name].get(record.instanceID))));
+    const known = before.filter(Boolean);
+    if (known.some(({ print }) => !print || print !== record.print)) throw new AlreadySent(record.instanceID);
+    if (!known.length) stores.outbox.put(record);
     if (draft) stores.drafts.delete(draft);
     if (!record.person || record.anonymous) return;
     const place = [record.form, record.person];
-    const before = await answer(stores.people.get(place));
+    const used = await answer(stores.people.get(place));
     // the first use counts; a correction is about the same person
-    if (before) return;
+    if (used) return;
     stores.people.put({ form: record.form, code: record.person, instanceID: record.instanceID, at: record.queuedAt });
     thin(stores.people, PEOPLE_MOST);
   });
@@ -181,9 +195,10 @@ export function received(record, now) {
     const still = await answer(stores.outbox.get(record.instanceID));
     if (!still) return false;
     stores.outbox.delete(record.instanceID);
-    const { instanceID, base, form, version, title, queuedAt, edit, anonymous } = record;
-    const name = anonymous ? '' : record.name;
-    stores.sent.put({ instanceID, base, form, version, title, name, queuedAt, at: now, edit, anonymous });
+    const { instanceID, base, account, form, version, title, queuedAt, edit, anonymous } = record;
+    // of anonymous answers nothing is kept that a guess could be held against
+    const [name, print] = anonymous ? ['', null] : [record.name, record.print];
+    stores.sent.put({ instanceID, base, account, form, version, title, name, print, queuedAt, at: now, edit, anonymous });
     if (edit) stores.sent.delete(edit);
     const count = await answer(stores.notes.get('received'));
     stores.notes.put({ name: 'received', value: (count?.value ?? 0) + 1 });
@@ -192,7 +207,7 @@ export function received(record, now) {
   });
 }
 
-/** Take a record off the phone that the person has decided to give up. */
+/** Take a record out of the outbox, and say nothing more of it. */
 export function giveUp(instanceID) {
   return write('outbox', (store) => answer(store.delete(instanceID)));
 }

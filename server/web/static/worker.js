@@ -31,6 +31,8 @@ export function work(build) {
     const { request } = event;
     const url = new URL(request.url);
     if (request.method !== 'GET' || url.origin !== self.location.origin) return;
+    // who is signed in: what is kept knows only who was
+    if (request.cache === 'no-store') return;
     const answer = chosen(event, request, url.pathname);
     if (answer) event.respondWith(answer);
   });
