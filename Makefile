@@ -4,8 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+# what tests both databases by itself, or none, needs no second run
+POSTGRES ?= $(filter-out tests/test_server_state_% tests/test_server_postgres.py \
+  tests/test_server_deploy.py tests/test_server_docs.py tests/test_server_names.py, \
+  $(wildcard tests/test_server_*.py)) tests/test_web_offline.py tests/test_web_routes.py \
+  tests/test_sync_conformance_pull.py tests/test_sync_conformance_publish.py
 
-.PHONY: demo test lint pytest system web web-dev bench clean
+.PHONY: demo test lint pytest postgres system web web-dev bench clean
 
 demo: $(VENV)/installed web
 	$(BIN)/watphon demo -o $(DEMO) $(ARGS)
@@ -20,7 +25,12 @@ lint: $(VENV)/installed-dev
 pytest: $(VENV)/installed-dev system web-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# What pip cannot bring: Java for ODK Validate, Chromium to look at pages, poppler to read PDF.
+# The server's tests once more, with its state in PostgreSQL.
+postgres: $(VENV)/installed-dev system web-dev
+	WATPHON_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(POSTGRES) $(ARGS)
+
+# What pip cannot bring: Java for ODK Validate, Chromium to look at pages, poppler to read PDF,
+# PostgreSQL for the second run of the server's tests, nginx to try the sample for an office.
 system:
 	@sh tests/system-packages.sh
 

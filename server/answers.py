@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 
 from server.state.store import is_busy, is_full
+from server.state.trouble import is_unstorable
 from server.watch.log import place_of, told_id
 
 __all__ = [
@@ -154,6 +155,8 @@ def failed(error: Exception) -> tuple[int, str]:
         return 507, f"The server's disk is full; nothing was stored. Try again later{told_id()}."
     if is_busy(error):
         return 503, f"The server is busy; nothing was stored. Try again later{told_id()}."
+    if is_unstorable(error):
+        return 400, "A text must not hold the character NUL."
     log.error("unexpected %s at %s", type(error).__name__, place_of(error.__traceback__))
     return 500, f"The server made a mistake; its log names the place{told_id()}."
 

@@ -38,6 +38,7 @@ from server.pages.render import page
 from server.people import addresses as people
 from server.people.signin import Doorkeeper
 from server.phones import badges, keys, openrosa, posters
+from server.plain import NoNul
 from server.state.catalogue import Catalogue
 from server.state.inbox import Inbox
 from server.watch import health
@@ -116,7 +117,11 @@ def application(
             *badges.routes(),
             *health.routes(),
         ],
-        middleware=[Middleware(Watched, metrics=metrics), Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(Watched, metrics=metrics),
+            Middleware(SecurityHeaders),
+            Middleware(NoNul),
+        ],
         lifespan=lifespan,
         exception_handlers={HTTPException: no_such_address},
     )

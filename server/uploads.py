@@ -35,6 +35,7 @@ __all__ = [
     "read_upload",
 ]
 
+NUL = "A text must not hold the character NUL."
 MEMORY_PART = 5_000_000
 """Bytes of a part that is kept in memory: an instance document, a form field."""
 MAX_PARTS = 200
@@ -224,7 +225,18 @@ async def read_json(request: Request, limit: int = JSON_LIMIT) -> dict[str, Any]
         raise Refusal(400, f"JSON parse error - {error}") from error
     if not isinstance(content, dict):
         raise Refusal(400, "The body must be a JSON object.")
+    if b"\\u0000" in body and holds_nul(content):
+        raise Refusal(400, NUL)
     return content
+
+
+def holds_nul(value: Any) -> bool:
+    """Whether any text in a JSON value has a NUL, which PostgreSQL keeps in no text."""
+    if isinstance(value, dict):
+        return any(holds_nul(one) for pair in value.items() for one in pair)
+    if isinstance(value, list):
+        return any(holds_nul(one) for one in value)
+    return isinstance(value, str) and "\0" in value
 
 
 async def read_fields(request: Request, blobs: Blobs) -> tuple[dict[str, str], Upload]:
@@ -247,6 +259,7 @@ async def read_fields(request: Request, blobs: Blobs) -> tuple[dict[str, str], U
         )
     except ValueError as error:
         raise Refusal(400, "The body is not form-encoded.") from error
+    refuse_nul(pairs)
     return dict(pairs), Upload()
 
 
@@ -263,8 +276,15 @@ async def read_form(request: Request) -> FormData:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise Refusal(400, "The body is not form-encoded.") from error
+    refuse_nul(pairs)
     fields: list[tuple[str, str | UploadFile]] = [*pairs]
     return FormData(fields)
+
+
+def refuse_nul(pairs: Sequence[tuple[str, str]]) -> None:
+    """Raise `Refusal` 400 where a field's name or text has a NUL."""
+    if any("\0" in text for pair in pairs for text in pair):
+        raise Refusal(400, NUL)
 
 
 def decoded(text: str, field: str) -> bytes:
@@ -286,8 +306,8 @@ def too_large(limit: int) -> Refusal:
 
 
 def words(data: bytes) -> str:
-    """Text of a header or field; bytes that are not UTF-8 become the replacement character."""
-    return data.decode("utf-8", "replace")
+    """Text of a header or field; NUL and what is not UTF-8 become the replacement character."""
+    return data.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def file_name(name: str) -> str:

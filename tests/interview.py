@@ -94,8 +94,10 @@ class Interview:
                 return
             element, node = waiting[0]
             done.add(node)
-            if not element.locator("input, button, textarea, select").count():
+            if "q-note" in (element.get_attribute("class") or "").split():
                 continue
+            # what a page seldom needs is fetched when it is shown
+            element.locator("input, button, textarea, select").first.wait_for(state="attached")
             question = self.question(element)
             answer = self.plan.get(question.name, None)
             self.answer(element, question, answer)

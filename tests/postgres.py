@@ -52,7 +52,8 @@ only_sqlite = pytest.mark.skipif(on_postgres, reason="about the SQLite file")
 class Cluster:
     """A running PostgreSQL; `start` and `stop` may be called again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: str = "") -> None:
+        """`access`: lines of pg_hba.conf that come before letting everybody in by the socket."""
         assert PROGRAMS is not None, "PostgreSQL is not installed"
         self.programs = PROGRAMS
         self.folder = Path(tempfile.mkdtemp(prefix="watphon-pg-"))
@@ -62,6 +63,9 @@ class Cluster:
             shutil.chown(self.folder, self.account)
         words = ("-A", "trust", "-U", "watphon", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         self.run("initdb", "-D", str(self.folder / "data"), *words)
+        if access:
+            rules = self.folder / "data" / "pg_hba.conf"
+            rules.write_text(f"{access}\n{rules.read_text()}")
         self.start()
 
     def run(self, program: str, *words: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 from office import Office, RunningServer, instance
+from postgres import placed
 
 from forms.problems import Problem
 from server.people import accounts, keys
@@ -172,7 +173,7 @@ def test_the_first_token_is_told_once(running_server: RunningServer) -> None:
 
 def test_accounts_are_looked_after(tmp_path) -> None:
     """Add, list, remove; names, roles and passwords that cannot be are refused with a remedy."""
-    store = open_store(tmp_path)
+    store = open_store(placed(tmp_path))
     with store.write() as connection:
         assert accounts.first_admin(connection, now=NOW)
         assert accounts.first_admin(connection, now=NOW) is None
@@ -206,7 +207,7 @@ def test_accounts_are_looked_after(tmp_path) -> None:
 
 def test_a_newer_database_is_refused(tmp_path) -> None:
     """A folder that a newer version wrote is named, not damaged."""
-    store = open_store(tmp_path)
+    store = open_store(placed(tmp_path))
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE schema_version SET version = 99")
     store.close()

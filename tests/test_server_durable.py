@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 from office import ROOT, Office, RunningServer, instance
+from postgres import only_sqlite
 
 from server.state.store import open_store
 
@@ -119,6 +120,7 @@ def test_a_killed_server_has_everything_it_acknowledged(running_server: RunningS
     assert office.get(f"/api/v2/assets/{uid}/data/", limit=1)["count"] == len(everyone)
 
 
+@only_sqlite
 def test_kills_under_thirty_two_phones(tmp_path: Path) -> None:
     """The bench's torture, three kills of it: acknowledged = stored with photographs, none twice."""
     sys.path.insert(0, str(ROOT / "bench"))
@@ -216,6 +218,7 @@ def fill(office: Office, uid: str, size: int) -> tuple[list[str], int]:
     raise AssertionError("the disk never got full")
 
 
+@only_sqlite  # tests/test_server_postgres.py fills the other one's disk
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process's files with prlimit")
 def test_a_full_disk_refuses_and_recovers(running_server: RunningServer) -> None:
     """507 with a reason while files cannot grow; nothing half stored; then it takes again."""

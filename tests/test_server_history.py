@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from office import Office, RunningServer, instance
+from postgres import placed
 from recorded import recording
 from sqlalchemy import insert, select, update
 
@@ -214,7 +215,7 @@ def test_a_deleted_form_takes_its_log_along(office: Office) -> None:
 
 def test_an_older_folder_is_brought_up_to_date(tmp_path: Path) -> None:
     """Schema 1 becomes 2: the log begins with the submissions, edits and statuses that are there."""
-    store = open_store(tmp_path)
+    store = open_store(placed(tmp_path))
     status = {"timestamp": 1_600_000_000, "uid": "u", "by_whom": "admin", "label": "On Hold"}
     sent = {"asset_id": 1, "submission_id": 7, "digest": b"", "body": b"{}", "xml": b"<a/>"}
     with store.write() as connection:

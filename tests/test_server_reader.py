@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 from office import Office, RunningServer, instance
+from requests.auth import HTTPBasicAuth
 from sqlalchemy import select, update
 from visitors import PASSWORD, add_account, in_store, key
 
@@ -74,11 +75,16 @@ def test_a_basic_password_is_not_used_by_other_sites(server: RunningServer) -> N
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     name = (b"basic", PASSWORD.encode())
     imports = f"{server.url}/api/v2/imports/"
-    answer = requests.post(imports, headers=headers, auth=name, data={"a": "b"}, timeout=20)
+    answer = requests.post(
+        imports, headers=headers, auth=HTTPBasicAuth(*name), data={"a": "b"}, timeout=20
+    )
     assert answer.status_code == 403
     token = f"{server.url}/token/"
-    assert requests.get(token, headers=headers, auth=name, timeout=20).status_code == 403
-    assert requests.get(token, auth=name, timeout=20).status_code == 200
+    assert (
+        requests.get(token, headers=headers, auth=HTTPBasicAuth(*name), timeout=20).status_code
+        == 403
+    )
+    assert requests.get(token, auth=HTTPBasicAuth(*name), timeout=20).status_code == 200
 
 
 @pytest.mark.parametrize(

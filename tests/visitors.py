@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import requests
 from office import RunningServer
+from postgres import placed
 from requests.cookies import RequestsCookieJar
 from sqlalchemy import Connection
 
@@ -112,7 +113,7 @@ def post(
 @contextmanager
 def small_store(folder: Path, now: datetime) -> Iterator[Store]:
     """A fresh database with the admin `admin` and the facilitator `mali`, without a server."""
-    opened = open_store(folder)
+    opened = open_store(placed(folder))
     try:
         with opened.write() as connection:
             accounts.first_admin(connection, now=now)

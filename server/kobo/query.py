@@ -169,6 +169,8 @@ def check_operand(key: str, operator: str, operand: Any) -> None:
             fits = value is None or isinstance(value, str)
         else:
             fits = isinstance(value, str)
+        if key in COLUMNS and isinstance(value, str) and "\0" in value:
+            fits = False  # no text of the database has a NUL, and PostgreSQL takes none
         if not fits:
             raise refused("query", f"{key[:80]} cannot be compared with this value. {KNOWN}")
 

@@ -234,7 +234,7 @@ class Doorkeeper:
             name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             colon = name = password = ""
-        if not colon:
+        if not colon or "\0" in name:
             raise unauthorized("Invalid basic header.")
         proof = self.keyed(f"{name}\0{password}")
         if known := self.passwords.get(proof):

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 from forms.problems import Problem
 from server.state.trouble import is_lost
 
-__all__ = ["WAIT_SECONDS", "Database", "database_of", "engines_for"]
+__all__ = ["WAIT_SECONDS", "Database", "database_of", "engines_for", "refuse_spoken"]
 
 WAIT_SECONDS = 15
 """How long a statement waits for another process's write before it gives up."""
@@ -79,6 +79,17 @@ def database_of(address: str, file: Path) -> Database:
         raise no_database()
     password = url.password or os.environ.get("PGPASSWORD") or None
     return Database(url._replace(drivername="postgresql+pg8000", password=password))
+
+
+def refuse_spoken(address: str | None) -> None:
+    """Raise `Problem` for an address in a command's words that has a password in it."""
+    if address and "@" in address and ":" in address.partition("://")[2].rpartition("@")[0]:
+        raise Problem.at(
+            "--database",
+            "has a password in it, which everybody on this machine can read while the command runs",
+            "put the password into PGPASSWORD, or the whole address into WATPHON_DATABASE",
+            code="server_database",
+        )
 
 
 def no_database() -> Problem:
@@ -192,6 +203,8 @@ def connect_words(url: URL, *, writes: bool) -> dict[str, Any]:
         "tcp_keepalives_count": "3",
     }
     words: dict[str, Any] = {
+        # the driver fails on none where PostgreSQL asks for one
+        "password": url.password or "",
         "application_name": "watphon",
         "timeout": LONGEST_SILENCE,
         "startup_params": settings,

@@ -7,30 +7,27 @@ before is refused, or with `replace` kept aside (the folder) or replaced (the ro
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, inspect, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from forms.problems import Problem
-from server.state.archive import CHUNK, Begin, Seen, binary, row, walk
-from server.state.backup import kept_tables, sequence_of
-from server.state.blobs import Blobs, Staged, sync_folder
-from server.state.engines import Database, database_of
+from server.state.archive import Seen
+from server.state.blobs import Blobs, sync_folder
+from server.state.engines import Database, database_of, refuse_spoken
+from server.state.loading import Loading, load
 from server.state.lock import hold_database, hold_folder
 from server.state.objects import object_blobs
 from server.state.remembered import asked, remember
-from server.state.schema import accounts, assets, metadata, submissions
+from server.state.schema import accounts, assets, submissions
 from server.state.store import (
-    MIGRATIONS,
     RESTORED,
     Store,
     finish_move,
@@ -44,108 +41,7 @@ from server.times import utc_now
 
 __all__ = ["restore"]
 
-BY_TURN = 1000
-BROUGHT_AT_ONCE = 16
-
 Progress = Callable[[str, int, int], None]
-Run = Callable[[Callable[[Connection], Any]], Any]
-
-
-@dataclass(slots=True)
-class Loading:
-    """A backup on its way in: `run` makes changes of the rows, contents go to `blobs`."""
-
-    run: Run
-    blobs: Blobs
-    schema: int = 0
-    numbers: dict[str, int] = field(default_factory=dict)
-    staged: list[Staged] = field(default_factory=list)
-
-    def begin(self, begin: Begin) -> None:
-        """See that the backup can be read here, and make room."""
-        if begin.schema > len(MIGRATIONS):
-            raise Problem.at(
-                "the backup",
-                f"was made by a newer watphon (schema {begin.schema})",
-                "install the newer version",
-                code="backup_newer",
-            )
-        self.schema, self.numbers = begin.schema, begin.numbers
-
-        def clear(connection: Connection) -> None:
-            if connection.dialect.name == "postgresql":
-                names = ", ".join(table.name for table in kept_tables())
-                connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
-                return
-            for table in reversed(kept_tables()):
-                connection.execute(delete(table))
-
-        self.run(clear)
-
-    def rows(self, name: str, columns: list[str], lines: list[bytes]) -> None:
-        """Some rows of a table."""
-        table = metadata.tables.get(name)
-        if table is None or set(columns) - set(table.c.keys()):
-            raise Problem.at(
-                "the backup",
-                f"has a table {name!r} that is not known here",
-                "",
-                code="backup_newer",
-            )
-        binaries = binary(table, columns)
-
-        def load(connection: Connection) -> None:
-            for at in range(0, len(lines), BY_TURN):
-                values = [
-                    dict(zip(columns, row(one, binaries), strict=True))
-                    for one in lines[at : at + BY_TURN]
-                ]
-                connection.execute(insert(table), values)
-
-        self.run(load)
-
-    def content(self, digest: str, size: int, file: IO[bytes]) -> None:
-        """One content."""
-        staging = self.blobs.stage(digest, "")
-        try:
-            while chunk := file.read(CHUNK):
-                staging.write(chunk)
-            staged = staging.finish()
-        except BaseException:
-            staging.discard()
-            raise
-        if staged.digest != digest:
-            staging.discard()
-            return  # `walk` says so
-        self.staged.append(staged)
-        if len(self.staged) >= BROUGHT_AT_ONCE:
-            self.bring()
-
-    def bring(self) -> None:
-        """Put contents in their place, durably."""
-        asyncio.run(self.blobs.bring(self.staged))
-        for staged in self.staged:
-            if self.blobs.elsewhere:
-                staged.path.unlink()
-            else:
-                self.blobs.place(staged)
-        self.blobs.sync()
-        self.staged.clear()
-
-    def finish(self, seen: Seen) -> None:
-        """Bring older tables up to date, count, and go on with the numbers where they were."""
-        self.bring()
-
-        def complete(connection: Connection) -> None:
-            for name, count in seen.rows.items():
-                found = select(func.count()).select_from(metadata.tables[name])
-                if connection.execute(found).scalar_one() != count:
-                    raise Problem.at(name, "has not all rows of the backup", "try again")
-            for step in MIGRATIONS[self.schema :]:
-                step(connection)
-            go_on(connection, self.numbers)
-
-        self.run(complete)
 
 
 def restore(
@@ -163,6 +59,7 @@ def restore(
     Raises `Problem` when the backup is damaged, a server is running, or something is there already
     and `replace` was not said.
     """
+    refuse_spoken(database)
     folder = state_folder(data)
     finish_move(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -304,46 +201,3 @@ def remember_both(folder: Path, target: Database, blobs: Blobs) -> None:
         remember(folder, "storage", blobs.address)
     else:
         (folder / "storage").unlink(missing_ok=True)
-
-
-def load(file: Path, loading: Loading, progress: Progress) -> Seen:
-    """Bring all of a backup in."""
-    try:
-        seen = walk(
-            file,
-            begin=loading.begin,
-            rows=loading.rows,
-            content=loading.content,
-            progress=progress,
-        )
-        loading.finish(seen)
-        return seen
-    finally:
-        for staged in loading.staged:
-            staged.path.unlink(missing_ok=True)
-
-
-def go_on(connection: Connection, numbers: dict[str, int]) -> None:
-    """Let each table count on from its last number, also where rows have gone since."""
-    for table in kept_tables():
-        last = numbers.get(table.name, 0)
-        if "id" in table.c:
-            most = connection.execute(select(func.max(table.c.id))).scalar() or 0
-            last = max(last, most)
-        if not last:
-            continue
-        if connection.dialect.name == "sqlite":
-            if not table.dialect_options["sqlite"]["autoincrement"]:
-                continue
-            if not inspect(connection).has_table("sqlite_sequence"):
-                continue
-            values = {"name": table.name, "seq": last}
-            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
-            connection.execute(
-                text("INSERT INTO sqlite_sequence(name, seq) VALUES (:name, :seq)"), values
-            )
-        elif (sequence := sequence_of(connection, table.name)) is not None:
-            connection.execute(
-                text("SELECT setval(CAST(:sequence AS regclass), :last)"),
-                {"sequence": sequence, "last": last},
-            )

@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from forms.problems import Problem
-from server.state.engines import Database, database_of, engines_for
+from server.state.engines import Database, database_of, engines_for, refuse_spoken
 from server.state.history import begin_changes
 from server.state.remembered import asked, remember
 from server.state.schema import accounts, clock, metadata, phone_keys, schema, submissions
@@ -141,6 +141,7 @@ def open_store(data: Path, database: str | None = None) -> Store:
     `database` is its address; None asks WATPHON_DATABASE and then what the folder remembers.
     Raises `Problem` when it cannot be used or a newer watphon has written it.
     """
+    refuse_spoken(database)
     folder = state_folder(data)
     finish_move(folder)
     found = database_of(asked(folder, "database", database), folder / "server.sqlite3")

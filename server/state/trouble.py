@@ -11,7 +11,7 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
-__all__ = ["Locked", "StorageLost", "is_busy", "is_full", "is_lost", "state_of"]
+__all__ = ["Locked", "StorageLost", "is_busy", "is_full", "is_lost", "is_unstorable", "state_of"]
 
 FULL = (27, 28, 30, 122)
 """EFBIG, ENOSPC, EROFS, EDQUOT (numbers: Windows lacks the last name)."""
@@ -58,6 +58,11 @@ def is_busy(error: BaseException) -> bool:
         return False
     name = getattr(error.orig, "sqlite_errorname", "") or ""
     return name.startswith("SQLITE_BUSY") or state_of(error) in BUSY_STATES
+
+
+def is_unstorable(error: BaseException) -> bool:
+    """Whether an error means that a text has a character which the database keeps in none: NUL."""
+    return state_of(error) in ("22021", "22P05")
 
 
 def is_full(error: BaseException) -> bool:

@@ -253,6 +253,9 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
       if (error) console.error(error);
       else openDraft.set(form.id, session.id());
     },
+    waiting() {
+      shell.saved.textContent = '';
+    },
   });
   const filling = filler.filling(shell, {
     session,

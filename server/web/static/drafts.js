@@ -3,14 +3,14 @@
 /** A tap is kept at once (ms): the tab may die the next moment. */
 const SOON = 50;
 /** While somebody types, saves rest so long between. */
-const REST = 300;
+const REST = 120;
 
 /**
  * Keep drafts of `session`. `describe()` gives what else a draft says of itself; `told(error)` is
- * called after each save, with null when it went well. Returns `{changed(moved), now(), settled(),
- * stop()}`.
+ * called after each save, with null when it went well; `waiting()` when an answer is not kept
+ * yet. Returns `{changed(moved), now(), settled(), stop()}`.
  */
-export function keepDrafts({ drafts, session, describe, told, touched = false }) {
+export function keepDrafts({ drafts, session, describe, told, waiting, touched = false }) {
   let timer = null;
   let dirty = false;
   let begun = touched;
@@ -38,7 +38,7 @@ export function keepDrafts({ drafts, session, describe, told, touched = false })
         data: { xml: made.xml, files: made.files },
         updatedAt: Date.now(),
       });
-      told(null);
+      if (!dirty) told(null);
     } catch (error) {
       told(error);
     } finally {
@@ -58,6 +58,7 @@ export function keepDrafts({ drafts, session, describe, told, touched = false })
       if (!moved) begun = true;
       if (!begun) return;
       dirty = true;
+      if (!moved) waiting();
       timer ??= setTimeout(now, Math.max(SOON, ended + REST - Date.now()));
     },
     now,

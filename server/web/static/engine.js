@@ -116,7 +116,8 @@ export async function begin(opened, from = {}) {
         const parts = [...made.data[0].entries()];
         return {
           ready: made.status === 'ready',
-          xml: new Blob([correcting(await parts.find(([key]) => key === FILE)[1].text(), corrects)], { type: 'text/xml' }),
+          // nothing is awaited here: a page that goes away saves its draft in its last moment
+          xml: new Blob([corrects ? correcting(root.instanceState.instanceXML, corrects) : parts.find(([key]) => key === FILE)[1]], { type: 'text/xml' }),
           files: [
             ...parts.filter(([key]) => key !== FILE).map(([name, blob]) => ({ name, blob })),
             ...carried(root, from.draft ?? from.record),
