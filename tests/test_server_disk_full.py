@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 from office import ROOT, Office, RunningServer, instance, workbook
+from postgres import only_sqlite
 
 PAD = "pad"
 
@@ -98,6 +99,7 @@ def sent_until_full(office: Office, uid: str) -> list[str]:
     raise AssertionError("the disk never got full")
 
 
+@only_sqlite
 def test_submissions_on_a_full_disk(tight: Tight) -> None:
     """Acknowledged = stored before, while and after; the refused are taken when there is room."""
     office = Office(tight.url, tight.token)
@@ -141,6 +143,7 @@ def test_photographs_on_a_full_disk(tight: Tight) -> None:
     assert office.call("GET", item["download_url"]).content == photo[1]
 
 
+@only_sqlite
 def test_forms_and_media_on_a_full_disk(tight: Tight) -> None:
     """An import is refused, or ends in an error that says why; media are refused; later both go."""
     office = Office(tight.url, tight.token)
@@ -166,6 +169,7 @@ def test_forms_and_media_on_a_full_disk(tight: Tight) -> None:
     assert office.add_media(uid, "more.csv", b"name\n").status_code == 201
 
 
+@only_sqlite
 def test_an_import_that_ends_on_a_full_disk_is_told_later(tight: Tight) -> None:
     """The disk fills up while the workbook is read: whoever polls hears of it when there is room."""
     office = Office(tight.url, tight.token)
@@ -177,6 +181,7 @@ def test_an_import_that_ends_on_a_full_disk_is_told_later(tight: Tight) -> None:
     assert found["status"] in ("error", "complete")
 
 
+@only_sqlite
 def test_signing_in_on_a_full_disk(tight: Tight) -> None:
     """Who is known stays known; what needs a new line in the database is refused with 507."""
     office = Office(tight.url, tight.token)
@@ -191,6 +196,7 @@ def test_signing_in_on_a_full_disk(tight: Tight) -> None:
     assert basic.status_code in (401, 507)
 
 
+@only_sqlite
 def test_healthz_tells_of_a_full_disk_and_of_its_end(tight: Tight) -> None:
     """503 while nothing can be written; a stranger hears `not ok` and nothing else."""
     office = Office(tight.url, tight.token)
@@ -215,6 +221,7 @@ def test_healthz_tells_of_a_full_disk_and_of_its_end(tight: Tight) -> None:
     assert office.send(instance(uid, str(uuid.uuid4()))).status_code == 201
 
 
+@only_sqlite
 def test_a_start_on_a_full_disk_says_so(tight: Tight) -> None:
     """Exit code 1 or a running server, never a traceback; with room it starts and has everything."""
     office = Office(tight.url, tight.token)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import requests
 from office import ROOT, Office, RunningServer, instance
+from postgres import only_sqlite
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.people.keys import mint_key
@@ -106,6 +107,7 @@ def test_this_machine_and_a_managing_token_see_more(running_server: RunningServe
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
+@only_sqlite
 def test_health_costs_little_however_often_it_is_asked(running_server: RunningServer) -> None:
     """The database is written to once in some seconds, not once per question."""
     base = running_server.data / "server" / "server.sqlite3-wal"
