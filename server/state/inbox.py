@@ -30,6 +30,8 @@ __all__ = ["FULL", "Inbox"]
 
 BATCH = 256
 """Most submissions in one transaction: bounds how long the first of them waits."""
+BATCH_BYTES = 2_000_000
+"""Documents of so many bytes are enough for one, too: a driver holds them several times over."""
 
 FULL = Receipt(507, "The server's disk is full; nothing was stored. Send again later.")
 FAILED = Receipt(500, "The server could not store the submission; nothing was stored.")
@@ -149,8 +151,15 @@ class Inbox:
                 await self.called.wait()
                 continue
             batch: list[Waiting] = []
-            while self.queue and len(batch) < BATCH and isinstance(self.queue[0], Waiting):
+            size = 0
+            while (
+                self.queue
+                and len(batch) < BATCH
+                and size < BATCH_BYTES
+                and isinstance(self.queue[0], Waiting)
+            ):
                 batch.append(cast(Waiting, self.queue.popleft()))
+                size += len(batch[-1].arrival.xml)
             if batch:
                 began = time.perf_counter()
                 receipts = await self.settle([waiting.arrival for waiting in batch])

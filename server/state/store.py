@@ -255,6 +255,8 @@ def plain(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
     assert result.cursor is not None
     rows = list(result.cursor.fetchall())
     result.close()
+    if rows and not isinstance(rows[0], tuple):  # PostgreSQL's driver gives lists
+        return [tuple(row) for row in rows]
     return rows
 
 
