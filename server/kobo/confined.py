@@ -39,6 +39,9 @@ TOO_MUCH = Finding(
     "remove unused cells, sheets and pictures, or copy the questions into a new workbook",
 )
 
+SECRETS = ("AWS_", "PG", "WATPHON_")
+"""How the names of variables begin that a reader of strangers' workbooks has no need of."""
+
 turn = threading.Semaphore(1)
 running: set[subprocess.Popen[bytes]] = set()
 
@@ -61,7 +64,11 @@ def convert_apart(workbook: bytes, *, form_id: str, version: str) -> str:
 
 def asked(request: dict[str, str], workbook: bytes) -> Any:
     """The result of a request to a new process."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **{name: told for name, told in os.environ.items() if not name.startswith(SECRETS)},
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     with turn:
         process = subprocess.Popen(
             [sys.executable, "-m", "server.kobo.confined"],
