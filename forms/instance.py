@@ -61,6 +61,8 @@ class Envelope:
     instance_id: str
     deprecated_id: str
     deployment_uuid: str
+    meta: Mapping[str, str]
+    """The whole meta block (`instanceName`, `audit` …) as text."""
 
 
 def refused(what: str) -> InstanceProblem:
@@ -109,41 +111,43 @@ def bare(identifier: str | None) -> str:
     return (identifier or "").strip().removeprefix("uuid:")
 
 
-def meta_of(root: etree._Element) -> dict[str, str]:
-    """The meta block (`instanceID`, `deprecatedID`, `instanceName`, `audit` …) as text."""
-    block = next(root.iterchildren("{*}meta"), ())
+def block_of(root: etree._Element, name: str) -> dict[str, str]:
+    """What stands in the document's first element of a name (`meta`, `formhub`), as text."""
+    block = next(root.iterchildren(f"{{*}}{name}"), ())
     return {local(item.tag): item.text or "" for item in block}
 
 
 def envelope(root: etree._Element) -> Envelope:
     """Form, version and ids of a parsed instance document."""
-    meta = meta_of(root)
-    deployment = root.findtext("{*}formhub/{*}uuid") or ""
+    meta = block_of(root, "meta")
+    deployment = block_of(root, "formhub").get("uuid", "")
     return Envelope(
         form_id=root.get("id") or local(root.tag),
         version=root.get("version") or "",
         instance_id=bare(meta.get("instanceID")),
         deprecated_id=bare(meta.get("deprecatedID")),
         deployment_uuid=deployment.strip(),
+        meta=meta,
     )
 
 
-def from_xml(data: bytes | etree._Element, form: Form) -> Submission:
+def from_xml(data: bytes | etree._Element, form: Form, about: Envelope | None = None) -> Submission:
     """The submission an instance document holds; `root_id` is its own id until a server knows better.
 
-    `form` tells which elements repeat. Elements the form does not know are kept as answers.
+    `form` tells which elements repeat. Elements the form does not know are kept as answers. `about`
+    is the document's envelope, where it has been read already.
     Raises `InstanceProblem` as `parse_xml` does.
     """
     root = parse_xml(data) if isinstance(data, bytes) else data
     repeats = frozenset(form.repeats)
-    about, meta = envelope(root), meta_of(root)
+    about = about or envelope(root)
     answers: dict[str, str] = {}
     turns: dict[str, list[Record]] = {}
     for child in root:
         name = local(child.tag)
         if name not in ("meta", "formhub", "__version__"):
             read(child, name, repeats, answers, turns)
-    for name, value in meta.items():
+    for name, value in about.meta.items():
         if name not in ("instanceID", "deprecatedID", "instanceName", "rootUuid") and value.strip():
             answers[f"meta/{name}"] = value
     return Submission(
@@ -152,7 +156,7 @@ def from_xml(data: bytes | etree._Element, form: Form) -> Submission:
         root_id=about.instance_id,
         instance_id=about.instance_id,
         deprecated_id=about.deprecated_id,
-        instance_name=meta.get("instanceName", "").strip(),
+        instance_name=about.meta.get("instanceName", "").strip(),
         record=Record(answers, {path: tuple(records) for path, records in turns.items()}),
     )
 

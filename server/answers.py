@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from server.state.store import is_busy, is_full
 from server.state.trouble import is_unstorable
@@ -27,6 +28,7 @@ __all__ = [
     "ACCEPTED_LENGTH",
     "XML",
     "Refusal",
+    "Straight",
     "answered",
     "api",
     "api_xml",
@@ -48,6 +50,10 @@ RESPONSE = (
     "</OpenRosaResponse>\n"
 )
 
+OPENROSA = (
+    (b"x-openrosa-version", b"1.0"),
+    (b"x-openrosa-accept-content-length", str(ACCEPTED_LENGTH).encode()),
+)
 REFUSAL = '<?xml version="1.0" encoding="utf-8"?><root>{}</root>'
 XML = "application/xml; charset=utf-8"
 
@@ -81,8 +87,8 @@ def phone_headers(response: Response) -> Response:
 
     https://docs.getodk.org/openrosa-http/
     """
-    response.headers["X-OpenRosa-Version"] = "1.0"
-    response.headers["X-OpenRosa-Accept-Content-Length"] = str(ACCEPTED_LENGTH)
+    if OPENROSA[0] not in response.raw_headers:
+        response.raw_headers.extend(OPENROSA)
     return response
 
 
@@ -137,6 +143,21 @@ def answered(handler: Handler, tell: Callable[[Any, int, dict[str, str]], Respon
             return tell(words, status, {})
 
     return always
+
+
+class Straight:
+    """A handler that always answers, as an ASGI application of its own.
+
+    Starlette wraps plain functions in two layers that look after exceptions; there are none left
+    here, and the layers cost a twentieth of the time a submission takes.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.handler(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def unchallenged(request: Request, headers: dict[str, str]) -> dict[str, str]:

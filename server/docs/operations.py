@@ -132,7 +132,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The work goes on behind: ask the import's address until it is complete or error.",
         201,
         bodies={FORM: ref("ImportRequest"), MULTIPART: ref("ImportUpload")},
-        refusals=(413, 415),
+        refusals=(413, 415, 503),
     ),
     Operation("get", f"{V2}/imports/{{uid}}/", "An import", MANAGE, (JSON, ref("Import"))),
     Operation("get", f"{ASSET}/deployment/", "The deployment", MANAGE, (JSON, ref("Deployment"))),

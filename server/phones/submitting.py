@@ -17,7 +17,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from forms.instance import envelope, from_xml, parse_xml, to_kobo
+from forms.instance import Envelope, envelope, from_xml, parse_xml, to_kobo
 from forms.model import Form, Submission
 from forms.problems import Problem
 from server.answers import Refusal, openrosa
@@ -67,7 +67,7 @@ METADATA = (
 async def submission_head(request: Request) -> Response:
     """HEAD /submission: may I send, where to, and how much at once."""
     visitor = await house_of(request).doorkeeper.phone_visitor(request)
-    told(request, visitor, sent=False)
+    told(request, visitor, told_device(request), sent=False)
     return Response(status_code=204, headers={"Location": f"{phone_url(request)}/submission"})
 
 
@@ -107,7 +107,9 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
         mentioned = await aside(len(document), lambda: dict(mentions(root)))
     files = tuple(staged for _, staged in upload.files if normal_name(staged.name) in mentioned)
     device = told_device(request)
-    body, place = await aside(len(document), rendered, root, form, deployed, house.places, device)
+    body, place = await aside(
+        len(document), rendered, root, about, form, deployed, house.places, device
+    )
     receipt = await house.inbox.take(
         Arrival(
             asset_id=deployed.asset_id,
@@ -124,7 +126,7 @@ async def taken(request: Request, house: House, visitor: Visitor, upload: Upload
         )
     )
     if receipt.status in (201, 202):
-        told(request, visitor, sent=True)
+        told(request, visitor, device, sent=True)
     more = ""
     if receipt.status == 201:
         if place.province and not visitor.sees_province(place.province):
@@ -151,10 +153,10 @@ def parsed(document: bytes) -> Any:
 
 
 def rendered(
-    root: Any, form: Form, deployed: Deployed, places: Places, device: str
+    root: Any, about: Envelope, form: Form, deployed: Deployed, places: Places, device: str
 ) -> tuple[bytes, Place]:
     """The JSON row of a submission, without the keys that storing decides, and where it is from."""
-    submission = from_xml(root, form)
+    submission = from_xml(root, form, about)
     row = to_kobo(submission)
     for key in SPLICED:
         row.pop(key, None)

@@ -99,8 +99,8 @@ class Inbox:
         waiting = Waiting(arrival, asyncio.get_running_loop().create_future())
         self.queue.append(waiting)
         self.called.set()
-        # a caller who hangs up must not cancel what is being written
-        return await asyncio.shield(waiting.future)
+        # a caller who hangs up cancels this future, not what is being written
+        return await waiting.future
 
     async def take_elsewhere(self, arrival: Arrival) -> Receipt:
         """`take` where contents stand elsewhere: they are there before their rows are, and what then
@@ -131,7 +131,7 @@ class Inbox:
         self.queue.append(job)
         self.called.set()
         try:
-            return await asyncio.shield(job.future)
+            return await job.future
         except Exception:
             if files and self.blobs.elsewhere:
                 await self.forget([staged.digest for staged in files])

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from server.state.blobs import Blobs, Staged
+from server.state.engines import add_rows
 from server.state.filing import listing, media_type, normal_name
 from server.state.history import ADDED, MODIFIED
 from server.state.schema import assets, attachments, changes, clock, documents, submissions
@@ -109,6 +110,10 @@ ARCHIVED = Receipt(
 )
 SUCCESS = "Successful submission."
 
+CLOCK = select(clock.c.submission, clock.c.document, clock.c.change)
+WOUND = update(clock).values(
+    submission=bindparam("submission"), document=bindparam("document"), change=bindparam("change")
+)
 KNOWN = select(documents.c.instance_id, documents.c.digest, documents.c.submission_id).where(
     documents.c.asset_id == bindparam("asset"),
     documents.c.instance_id.in_(bindparam("ids", expanding=True)),
@@ -135,9 +140,8 @@ class Settlement:
         self.connection = connection
         self.blobs = blobs
         self.placed = placed
-        row = connection.execute(select(clock)).one()
-        self.submission, self.document = row.submission, row.document
-        self.change = max(row.change, now)
+        self.submission, self.document, last = connection.execute(CLOCK).one()
+        self.change = max(last, now)
         self.now = stamp(now)
         self.new_submissions: list[dict[str, Any]] = []
         self.new_documents: list[dict[str, Any]] = []
@@ -154,11 +158,12 @@ class Settlement:
         self.flush()
         for asset_id, count in self.counts.items():
             self.connection.execute(COUNTED, {"asset": asset_id, "more": count, "at": self.now})
-        self.connection.execute(
-            update(clock).values(
-                submission=self.submission, document=self.document, change=self.change
-            )
-        )
+        reached = {
+            "submission": self.submission,
+            "document": self.document,
+            "change": self.change,
+        }
+        self.connection.execute(WOUND, reached)
         return receipts
 
     def look_up(self, arrivals: Iterable[Arrival]) -> None:
@@ -169,11 +174,12 @@ class Settlement:
             ids.add(arrival.instance_id)
             if arrival.deprecated_id:
                 ids.add(arrival.deprecated_id)
-        for row in self.connection.execute(STANDING, {"ids": list(wanted)}):
-            self.active[row.id] = row.active
+        for asset_id, active in self.connection.execute(STANDING, {"ids": list(wanted)}):
+            self.active[asset_id] = active
         for asset_id, ids in wanted.items():
-            for row in self.connection.execute(KNOWN, {"asset": asset_id, "ids": list(ids)}):
-                self.known[asset_id, row.instance_id] = (row.digest, row.submission_id)
+            found = self.connection.execute(KNOWN, {"asset": asset_id, "ids": list(ids)})
+            for instance_id, digest, submission_id in found:
+                self.known[asset_id, instance_id] = (digest, submission_id)
 
     def judge(self, arrival: Arrival) -> Receipt:
         active = self.active.get(arrival.asset_id)
@@ -294,7 +300,7 @@ class Settlement:
             (changes, self.new_changes),
         ):
             if rows:
-                self.connection.execute(insert(table), rows)
+                add_rows(self.connection, table, rows)
                 rows.clear()
 
     def store_files(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -33,12 +33,12 @@ MOST_KEPT = 500
 MOST_WAITING = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Heard:
-    """What was told since the last writing."""
+    """What was told since the last writing; it changes with every request of the phone."""
 
-    seen_at: str
-    sent_at: str | None = None
+    seen_at: datetime
+    sent_at: datetime | None = None
     waiting: int | None = None
 
 
@@ -64,14 +64,14 @@ class Devices:
         place = (visitor.name, device)
         if visitor.role == "link" or (place not in self.heard and len(self.heard) >= MOST_NOTED):
             return
-        at = moment(now)
-        before = self.heard.get(place, Heard(at))
-        self.heard[place] = replace(
-            before,
-            seen_at=at,
-            sent_at=at if sent else before.sent_at,
-            waiting=before.waiting if waiting is None else waiting,
-        )
+        heard = self.heard.get(place)
+        if heard is None:
+            heard = self.heard[place] = Heard(now)
+        heard.seen_at = now
+        if sent:
+            heard.sent_at = now
+        if waiting is not None:
+            heard.waiting = waiting
         if self.timer is None:
             self.timer = asyncio.get_running_loop().call_later(EVERY, self.begin)
 
@@ -99,9 +99,9 @@ class Devices:
 def keep(connection: Connection, heard: dict[tuple[str, str], Heard]) -> None:
     """Bring notes into the table."""
     for (sender, device), said in heard.items():
-        values = {"seen_at": said.seen_at}
+        values = {"seen_at": moment(said.seen_at)}
         if said.sent_at is not None:
-            values["sent_at"] = said.sent_at
+            values["sent_at"] = moment(said.sent_at)
         told_waiting = {} if said.waiting is None else {"waiting": said.waiting}
         here = (devices.c.sender == sender) & (devices.c.device == device)
         known = connection.execute(update(devices).where(here).values(**values, **told_waiting))
@@ -120,20 +120,23 @@ def devices_of(request: Request) -> Devices:
     return request.app.state.devices
 
 
-def told(request: Request, visitor: Visitor, *, sent: bool) -> None:
-    """Note what a submission's request tells of its phone.
+def told(request: Request, visitor: Visitor, device: str, *, sent: bool) -> None:
+    """Note what a submission's request tells of its phone, which is `told_device`.
 
-    The browser form says so in headers, ODK Collect and KoboCollect name the phone in the address
-    (`?deviceID=…`).
+    The browser form also says how much waits.
     """
     waiting = number(request.headers.get("x-watphon-waiting", ""))
-    now = utc_now()
-    devices_of(request).note(visitor, told_device(request), now=now, sent=sent, waiting=waiting)
+    devices_of(request).note(visitor, device, now=utc_now(), sent=sent, waiting=waiting)
 
 
 def told_device(request: Request) -> str:
-    """The phone's id as a submission's request tells it; `""` where it does not."""
-    name = request.headers.get("x-watphon-device") or request.query_params.get("deviceID", "")
+    """The phone's id as a submission's request tells it; `""` where it does not.
+
+    The browser form says it in a header, ODK Collect and KoboCollect in the address (`?deviceID=…`).
+    """
+    name = request.headers.get("x-watphon-device")
+    if not name and request.scope["query_string"]:
+        name = request.query_params.get("deviceID")
     return device_name(name)
 
 
