@@ -106,21 +106,25 @@ def no_database() -> Problem:
 
 
 def engines_for(database: Database) -> tuple[Engine, Engine]:
-    """The engine that reads and the one that writes; of SQLite they are the same."""
+    """The engine that reads and the one that writes."""
     if database.is_file:
-        engine = sqlite_engine(database)
-        return engine, engine
+        return sqlite_engine(database, writes=False), sqlite_engine(database, writes=True)
     return postgres_engine(database, writes=False), postgres_engine(database, writes=True)
 
 
-def sqlite_engine(database: Database) -> Engine:
-    """Durable commits, readers that never wait for the writer."""
+def sqlite_engine(database: Database, *, writes: bool) -> Engine:
+    """Durable commits, readers that never wait for the writer.
+
+    The writer's connection is its own: what it has read of a large database stays in its memory as
+    long as nobody else writes, and every write of another connection would make that worthless.
+    """
     engine = create_engine(
         database.url,
-        pool_size=8,
-        max_overflow=8,
+        pool_size=1 if writes else 8,
+        max_overflow=3 if writes else 8,
         connect_args={"timeout": WAIT_SECONDS, "isolation_level": None},
     )
+    cache_kilobytes = 32_000 if writes else 4_000
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
@@ -128,8 +132,7 @@ def sqlite_engine(database: Database) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-8000",
-            "wal_autocheckpoint=4000",
+            f"cache_size=-{cache_kilobytes}",
             "journal_size_limit=67108864",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
@@ -138,10 +141,9 @@ def sqlite_engine(database: Database) -> Engine:
     def begin(connection: Connection) -> None:
         # the sqlite3 module must not open transactions by itself: a writer that began by reading
         # would be refused where it should have waited
-        options = connection.get_execution_options()
-        if not options.get("writes"):
+        if not writes:
             connection.exec_driver_sql("BEGIN")
-        elif options.get("waits", True):
+        elif connection.get_execution_options().get("waits", True):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             driver = cast(sqlite3.Connection, connection.connection.driver_connection)

@@ -113,8 +113,7 @@ class Store:
 
         Without `wait`, raises `Locked` at once when another process is writing (SQLite only).
         """
-        options = {"writes": True, "waits": wait}
-        with self.writing.connect().execution_options(**options) as connection:
+        with self.writing.connect().execution_options(waits=wait) as connection:
             try:
                 transaction = connection.begin()
             except DBAPIError as error:
