@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+# test files that run at the same time, each in a process of its own; 0: one after the other, here
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 # what tests both databases by itself, or none, needs no second run
 POSTGRES ?= $(filter-out tests/test_server_state_% tests/test_server_postgres.py \
   tests/test_server_deploy.py tests/test_server_docs.py tests/test_server_names.py, \
@@ -23,11 +26,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/pyright
 
 pytest: $(VENV)/installed-dev system web-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # The server's tests once more, with its state in PostgreSQL.
 postgres: $(VENV)/installed-dev system web-dev
-	WATPHON_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(POSTGRES) $(ARGS)
+	WATPHON_TEST_DATABASE=postgresql $(PYTEST) $(POSTGRES) $(ARGS)
 
 # What pip cannot bring: Java for ODK Validate, Chromium to look at pages, poppler to read PDF,
 # PostgreSQL for the second run of the server's tests, nginx to try the sample for an office.

@@ -93,8 +93,10 @@ class Beside:
         """MB of memory the server took more than before, at the worst moment."""
         return (self.peak - self.before) / 1e6
 
-    def unhurt(self, *, seconds: float, memory: float) -> None:
+    def unhurt(self, *, seconds: float, memory: float, crowded: bool = False) -> None:
         """Nobody refused the phone, it was answered in time, and memory stayed within bounds.
+
+        `crowded`: it may have been told to come later (503), but not always.
 
         Where the machine is busy with other things (an answer takes more than 10 ms before anybody
         misbehaves), the time is longer by as much.
@@ -102,7 +104,7 @@ class Beside:
         seconds *= max(1.0, self.quiet / 0.01)
         told = f"{self.statuses}, lost {self.lost}, p99 {self.p99:.3f} s, {self.grown:.0f} MB"
         told += f", before {self.quiet:.3f} s"
-        assert set(self.statuses) == {201}, told
+        assert set(self.statuses) - ({503} if crowded else set()) == {201}, told
         assert self.sent >= 5, told
         assert self.lost <= 1 + self.sent // 20, told
         assert self.p99 < seconds, told
