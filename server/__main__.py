@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument(
         "--behind-proxy", default="", metavar="ADDRESSES", help="proxies to believe"
     )
+    parser.add_argument("--public-url", metavar="URL", help="the address phones use")
     parser.add_argument("--database", help="postgresql://USER@HOST/NAME; else in the data folder")
     parser.add_argument("--storage", help="s3://BUCKET/PREFIX; else in the data folder")
     parser.add_argument("--workers", type=int, default=1, help="processes that serve")
@@ -39,6 +40,7 @@ def main() -> int:
             port=asked.port,
             on_ready=tell,
             behind_proxy=asked.behind_proxy,
+            public_url=asked.public_url,
             programme=load(asked.programme) if asked.programme else None,
             database=asked.database,
             storage=asked.storage,

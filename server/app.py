@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from server.board.reindex import bring_up_to_date
 from server.chores import clear_away
 from server.convertors import bound_numbers
 from server.docs import openapi
-from server.house import House, public_address
+from server.house import House
 from server.kobo import addresses as kobo
 from server.kobo.importing import Publisher
 from server.opening import Opened, open_alone
@@ -39,6 +38,7 @@ from server.people import addresses as people
 from server.people.signin import Doorkeeper
 from server.phones import badges, keys, openrosa, posters
 from server.plain import NoNul
+from server.public import public_address
 from server.state.catalogue import Catalogue
 from server.state.inbox import Inbox
 from server.watch import health
@@ -59,12 +59,17 @@ def create(data: Path, programme: Programme | None = None) -> Starlette:
 
 
 def application(
-    opened: Opened, programme: Programme | None = None, *, leads: bool = True
+    opened: Opened,
+    programme: Programme | None = None,
+    *,
+    leads: bool = True,
+    public_url: str | None = None,
 ) -> Starlette:
     """The application over an opened state, which it closes at its end.
 
     `programme` is what the forms belong to, where that is known. Of several workers one `leads`: it
-    does what is to be done once, beside everything else.
+    does what is to be done once, beside everything else. `public_url` is the address phones use; None
+    asks the environment.
     """
     store, blobs = opened.store, opened.blobs
     inbox = Inbox(store, blobs)
@@ -76,7 +81,7 @@ def application(
         Doorkeeper(store, inbox),
         programme,
         Places(programme),
-        public_url=public_address(os.environ.get("WATPHON_URL_PUBLIC", "")),
+        public_url=public_address(public_url),
         worker=opened.worker,
     )
     publisher = Publisher()

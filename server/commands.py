@@ -41,6 +41,14 @@ def serve(
             help="Proxies in front, whose X-Forwarded-For and -Proto are believed: 127.0.0.1",
         ),
     ] = "",
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The address phones use, for codes to scan: https://survey.example.org; "
+            "also WATPHON_URL_PUBLIC.  [default: as the browser has it]",
+        ),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         typer.Option(help="Least weight of the JSON lines on stderr."),
@@ -70,6 +78,7 @@ def serve(
         port=port,
         on_ready=announce,
         behind_proxy=behind_proxy,
+        public_url=public_url,
         programme=place.programme() if (place.folder / "programme.toml").is_file() else None,
         database=database,
         storage=storage,

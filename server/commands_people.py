@@ -62,9 +62,9 @@ def key(
     ] = None,
 ) -> None:
     """Give a phone its key, take one back (--revoke), change its last day, or list the keys."""
-    from server.house import public_address
     from server.people import keys
     from server.phones.collect import scanned
+    from server.public import public_address
     from server.times import utc_now
 
     base = public_address(server)

@@ -127,21 +127,34 @@ def set_password(
     new: Annotated[
         bool, typer.Option("--new", help="Make one and print it, instead of asking.")
     ] = False,
+    end_tokens: Annotated[
+        bool, typer.Option("--end-tokens", help="Make the account's tokens worthless too.")
+    ] = False,
     folder: FolderOption = None,
     data: DataOption = None,
 ) -> None:
-    """Give an account a password; it is signed out everywhere, and waits after failures end."""
+    """Give an account a password; it is signed out everywhere, and waits after failures end.
+
+    Its tokens work on, unless --end-tokens is said.
+    """
     from server.people import accounts, passwords
+    from server.times import utc_now
 
     chosen = passwords.fresh() if new else asked_password()
-    change(
-        ctx, folder, data, name, "PASSWORD_CHANGED",
-        lambda connection, now: accounts.set_password(connection, name, chosen),
-    )  # fmt: skip
+    now = utc_now()
+    with writing(ctx, folder, data) as connection:
+        left = accounts.set_password(connection, name, chosen, end_tokens=end_tokens)
+        noted(connection, "PASSWORD_CHANGED", name, now)
+        if end_tokens:
+            noted(connection, "TOKENS_REVOKED", name, now)
     if new:
         tell_password(name, chosen)
     else:
         out.print(f"{name} has the new password")
+    if left:
+        works = "1 token works" if left == 1 else f"{left} tokens work"
+        err.print(f"{works} still; end {'it' if left == 1 else 'them'} with --end-tokens, or:")
+        err.print(f"  watphon user tokens {name} --revoke", markup=False)
 
 
 @user.command("role")

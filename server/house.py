@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from forms.problems import Problem
 from forms.programme import Programme
 from server.answers import Refusal
 from server.board.places import Places
+from server.people.memory import Memory
 from server.people.rights import Right, Visitor
-from server.people.signin import Doorkeeper, Memory
+from server.people.signin import Doorkeeper
+from server.public import HOST
 from server.state.blobs import Blobs
 from server.state.catalogue import Catalogue
 from server.state.inbox import Inbox
 from server.state.store import Store
 
-__all__ = ["House", "base_url", "house_of", "phone_url", "public_address", "public_url"]
-
-HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+__all__ = ["House", "base_url", "house_of", "phone_url", "public_url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +69,6 @@ def base_url(request: Request) -> str:
 def public_url(request: Request) -> str:
     """The address to print in codes for phones: the one the server was told, else the browser's."""
     return house_of(request).public_url or base_url(request)
-
-
-def public_address(asked: str) -> str:
-    """An address for `House.public_url` without the slash at its end; raises `Problem` for none."""
-    parts = urlsplit(asked)
-    if asked and not (parts.scheme in ("http", "https") and HOST.fullmatch(parts.netloc)):
-        raise Problem.at(
-            f"public address {asked!r}",
-            "is no address that phones could open",
-            "write it as https://survey.example.org",
-        )
-    return asked.rstrip("/")
 
 
 def phone_url(request: Request) -> str:

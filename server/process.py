@@ -22,6 +22,8 @@ import uvicorn
 from forms.problems import Problem
 from forms.programme import Programme
 from server.opening import open_alone
+from server.public import public_address
+from server.state.lock import keep
 from server.watch.connections import Guard, Limits, room_for_files
 from server.workers import supervise
 
@@ -69,6 +71,7 @@ def run(
     on_ready: OnReady,
     limits: Limits | None = None,
     behind_proxy: str = "",
+    public_url: str | None = None,
     programme: Programme | None = None,
     database: str | None = None,
     storage: str | None = None,
@@ -78,12 +81,14 @@ def run(
 
     `behind_proxy` names the addresses (comma-separated; also FORWARDED_ALLOW_IPS in the environment)
     whose X-Forwarded-For and X-Forwarded-Proto say who called and how; nobody else's are believed.
+    `public_url` is the address phones use; None asks WATPHON_URL_PUBLIC in the environment.
     `database` and `storage` are addresses (`server.state.engines`, `server.state.objects`).
 
     `on_ready(url, first_token)` is called once requests are answered, by all of the `workers`;
     `first_token` only at the very first start. Raises `Problem` when the folder, the database, the
-    storage or the port cannot be used.
+    storage, the port or the public address cannot be used, and when a restore took the database over.
     """
+    public = public_address(public_url)
     listeners = listen(host, port, workers)
     try:
         shown = f"[{host}]" if ":" in host else host
@@ -91,17 +96,33 @@ def run(
         trusted = behind_proxy or os.environ.get("FORWARDED_ALLOW_IPS", "")
         limits = limits or Limits()
         opened = open_alone(data, database, storage)
+        taken = threading.Event()
+
+        def give_way() -> None:
+            taken.set()
+            signal.raise_signal(signal.SIGTERM)
+
+        assert opened.held is not None
+        keep(opened.held, opened.store, give_way)
         ready = lambda: on_ready(url, opened.first_token)  # noqa: E731
         if workers == 1:
             from server.app import application  # a supervisor needs none of it
 
-            serve(application(opened, programme), listeners[0], limits, trusted, ready)
-            return
-        try:
-            folder = programme.folder if programme else None
-            supervise(opened, data, listeners, limits, trusted, folder, ready)
-        finally:
-            opened.close()
+            app = application(opened, programme, public_url=public)
+            serve(app, listeners[0], limits, trusted, ready)
+        else:
+            try:
+                folder = programme.folder if programme else None
+                supervise(opened, data, listeners, limits, trusted, folder, public, ready)
+            finally:
+                opened.close()
+        if taken.is_set():
+            raise Problem.at(
+                opened.store.database.told,
+                "a restore took it over while it was away from this server, which has ended",
+                "wait until the restore has finished, then start the server again",
+                code="server_running",
+            )
     finally:
         for listener in listeners:
             listener.close()

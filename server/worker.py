@@ -35,7 +35,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 1
     serve(
-        application(opened, programme, leads=told["leads"]),
+        application(opened, programme, leads=told["leads"], public_url=told["public"]),
         socket.socket(fileno=told["listener"]),
         Limits(**told["limits"]),
         told["trusted"],

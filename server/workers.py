@@ -164,6 +164,7 @@ def supervise(
     limits: Limits,
     trusted: str,
     programme: Path | None,
+    public: str,
     ready: Callable[[], None],
 ) -> None:
     """Serve by one worker for each socket until SIGINT or SIGTERM.
@@ -179,6 +180,7 @@ def supervise(
         "programme": str(programme) if programme else "",
         "limits": asdict(replace(limits, connections=share)),
         "trusted": trusted,
+        "public": public,
         "log": log_told(),
     }
     shutil.rmtree(metrics_folder(opened), ignore_errors=True)

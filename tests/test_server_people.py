@@ -40,6 +40,40 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+def test_a_new_password_offers_to_end_tokens(module_server: RunningServer) -> None:
+    """On /password and on the admin's page: who has tokens finds a box to tick, unticked; without
+    it the next page says how many work still, with it none works."""
+    add_account(module_server, "lek", "evaluator")
+    add_account(module_server, "chief", "admin")
+    browser, chief = sign_in(module_server, "lek"), sign_in(module_server, "chief")
+    url = module_server.url
+    assert "end_tokens" not in browser.get(f"{url}/password", timeout=10).text
+    assert "end_tokens" not in chief.get(f"{url}/people/lek", timeout=10).text
+
+    def works(token: str) -> bool:
+        headers = {"Authorization": f"Token {token}"}
+        return requests.get(f"{url}/me/", headers=headers, timeout=10).status_code == 200
+
+    def mint() -> str:
+        return in_store(module_server, lambda c: accounts.mint_token(c, "lek", now=NOW))
+
+    token, old, new = mint(), PASSWORD, "ลาบหมู ส้มตำ 9"
+    for more in ({}, {"end_tokens": "yes"}):
+        assert 'name="end_tokens"' in browser.get(f"{url}/password", timeout=10).text
+        answer = post(module_server, browser, "/password", old=old, new=new, again=new, **more)
+        assert answer.status_code == 303
+        after = browser.get(url + answer.headers["Location"], timeout=10).text
+        assert ("โทเคนของโปรแกรมที่ยังใช้ได้: 1" in after) is (not more)
+        assert works(token) is (not more)
+        old, new = new, old
+    token = mint()
+    for more in ({}, {"end_tokens": "yes"}):
+        assert 'name="end_tokens"' in chief.get(f"{url}/people/lek", timeout=10).text
+        answer = post(module_server, chief, "/people/lek", do="password", **more)
+        assert ("โทเคนของโปรแกรมที่ยังใช้ได้: 1" in answer.text) is (not more)
+        assert works(token) is (not more)
+
+
 # ── sessions ────────────────────────────────────────────────────────────────────────────────────────
 
 

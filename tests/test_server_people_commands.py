@@ -76,6 +76,30 @@ def test_tokens_are_made_counted_and_revoked(running_server: RunningServer) -> N
     assert "name the account" in refused(running_server, "user", "tokens", "--revoke")
 
 
+def test_a_new_password_tells_of_tokens_and_ends_them_on_request(
+    running_server: RunningServer,
+) -> None:
+    """`watphon user password` says how many tokens work on and how to end them; with --end-tokens
+    they are worthless, which is a line of the audit trail."""
+    add_account(running_server, "robot", "evaluator")
+    words = ("user", "tokens", "robot", "--new")
+    _, token = (run(running_server, *words).split()[-1] for _ in range(2))
+    headers = {"Authorization": f"Token {token}"}
+    address = f"{running_server.url}/me/"
+    data = ("--data", str(running_server.data))
+    done = watphon("user", "password", "robot", *data, typed=f"{PASSWORD}\n")
+    assert done.returncode == 0
+    assert "2 tokens work still" in done.stderr
+    assert "watphon user tokens robot --revoke" in done.stderr
+    assert requests.get(address, headers=headers, timeout=10).status_code == 200
+    done = watphon("user", "password", "robot", "--new", "--end-tokens", *data)
+    assert done.returncode == 0
+    assert "token" not in done.stderr
+    sign_in(running_server, "robot", done.stdout.split()[-1])
+    assert requests.get(address, headers=headers, timeout=10).status_code == 401
+    assert re.search(r",revoked tokens,robot$", run(running_server, "audit"), re.M)
+
+
 def test_what_cannot_be_is_told_with_a_remedy(running_server: RunningServer) -> None:
     """The last admin stays; a role without its provinces, a weak password, a name that is not
     there: words and exit code, nothing changed."""

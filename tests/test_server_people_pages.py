@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from needs import CHROMIUM, needs_chromium
+from browsers import faults, look, needs_axe, small_page
+from needs import needs_chromium
 from office import RunningServer
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from visitors import PASSWORD, add_account, in_store, post, sign_in
 
 from forms.programme import shipped
 from server.people import accounts
 
-ROOT = Path(__file__).resolve().parent.parent
-AXE = ROOT / "server" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-needs_axe = pytest.mark.skipif(
-    not AXE.is_file() and not os.environ.get("CI"), reason="needs npm ci in server/web"
-)
 PAGES = ("/", "/me", "/password", "/people", "/people/mali", "/audit", "/reports", "/nowhere")
 
 
@@ -41,44 +35,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         ("manager", "manager", ()),
     ):
         add_account(running, name, role, provinces)
+    for name in ("boss", "mali"):  # whose pages then offer to end tokens
+        in_store(running, lambda c, name=name: accounts.mint_token(c, name, now=datetime.now(UTC)))
     yield running
     running.end()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update",
-                  "--disable-sync"],
-        )  # fmt: skip
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
+def phone(chromium: Browser) -> Iterator[Page]:
     """A page on a small phone set to Thai; an error on it or a refused content fails the test."""
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, locale="th-TH", has_touch=True
-    )
-    page = context.new_page()
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            said.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    yield page
-    context.close()
-    assert said == []
+    with small_page(chromium, forgiven="Failed to load resource") as page:
+        yield page
 
 
 def enter(page: Page, server: RunningServer, name: str, password: str = PASSWORD) -> None:
@@ -87,24 +54,6 @@ def enter(page: Page, server: RunningServer, name: str, password: str = PASSWORD
     page.fill("#name", name)
     page.fill("#password", password)
     page.click("main button")
-
-
-def look(name: str, page: Page) -> None:
-    """Keep a picture for a person to look at, if asked to."""
-    if wanted := os.environ.get("WATPHON_LOOK"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(wanted) / f"{name}.png", full_page=True)
-
-
-def faults(page: Page) -> list[str]:
-    """What axe finds: rule and the elements it is about.
-
-    The script comes in by the debugger, which no page's policy stops.
-    """
-    page.evaluate(AXE.read_text("utf-8"))
-    found: Any = page.evaluate("axe.run().then(r => r.violations.map(v => "
-                               "v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))")  # fmt: skip
-    return found
 
 
 @needs_chromium
@@ -117,7 +66,7 @@ def test_every_page_fits_a_phone_and_is_for_everyone(
     Thai has no English sentence left."""
     phone.goto(f"{server.url}/signin?lang={language}")
     assert faults(phone) == []
-    look(f"signin-{language}", phone)
+    look(f"signin-{language}", phone, whole=True)
     enter(phone, server, "boss")
     phone.wait_for_url(f"{server.url}/")
     for path in PAGES:
@@ -131,7 +80,7 @@ def test_every_page_fits_a_phone_and_is_for_everyone(
             "document.fonts.ready.then(() => document.fonts.check('16px Sarabun', 'ก'))"
         )
         assert faults(phone) == [], path
-        look(f"{path.strip('/').replace('/', '-') or 'start'}-{language}", phone)
+        look(f"{path.strip('/').replace('/', '-') or 'start'}-{language}", phone, whole=True)
         if language == "th":
             text = phone.inner_text("main")
             text = re.sub(r"[\w.@-]+@[\w.-]+|watphon report|Latin.*", "", text)
@@ -150,14 +99,14 @@ def test_an_admin_lets_a_person_in(server: RunningServer, phone: Page) -> None:
     phone.check("input[name=province][value='57']")
     phone.click("main form button")
     password = phone.inner_text(".secret")
-    look("password-once", phone)
+    look("password-once", phone, whole=True)
     phone.click(".bar button")
     phone.wait_for_url("**/signin?out=1")
     enter(phone, server, "dao", password)
     phone.wait_for_url(f"{server.url}/")
     doors = phone.eval_on_selector_all(".card", "all => all.map(a => a.getAttribute('href'))")
     assert doors == ["/board", "/f/"]
-    look("start-facilitator", phone)
+    look("start-facilitator", phone, whole=True)
     phone.goto(f"{server.url}/people")
     assert phone.inner_text("h1") == "แสดงหน้านี้ไม่ได้"
     phone.goto(f"{server.url}/password")
@@ -177,7 +126,7 @@ def test_a_wrong_password_is_told_in_words(server: RunningServer, phone: Page) -
         assert phone.inner_text("[role=alert]") == "ชื่อบัญชีหรือรหัสผ่านไม่ถูกต้อง"
         assert phone.input_value("#name") == name
         assert phone.input_value("#password") == ""
-    look("signin-wrong", phone)
+    look("signin-wrong", phone, whole=True)
 
 
 @needs_chromium

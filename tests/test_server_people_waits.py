@@ -92,7 +92,15 @@ def attempt(door: Doorkeeper, name: str, password: str) -> tuple[int, dict[str, 
     """Status and headers of one password check; 200 where it was right."""
     from starlette.requests import Request
 
-    scope = {"type": "http", "headers": [], "client": ("203.0.113.9", 1), "method": "POST"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/signin",
+        "query_string": b"",
+        "headers": [],
+        "server": ("127.0.0.1", 8000),
+        "client": ("203.0.113.9", 1),
+    }
 
     async def once() -> tuple[int, dict[str, str]]:
         door.turns = asyncio.Semaphore(2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from postgres import Cluster, cluster, needs_postgres, on_postgres
 from sqlalchemy import select, text
 
 from server.people import accounts
+from server.state.lock import hold_database
 from server.state.schema import metadata
 from server.state.store import open_store
 from server.state.trouble import Locked, is_busy
@@ -130,6 +132,106 @@ def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
                 time.sleep(0.1)
             acknowledged.append(one)
         assert sorted(str(row["_uuid"]) for row in office.rows(uid)) == sorted(acknowledged)
+    finally:
+        server.end()
+        own.end()
+
+
+def waiting_locks(own: Cluster, address: str) -> list[str]:
+    """Modes of the advisory locks that servers hold of a database, apart from the writers' turns."""
+    name = address.rpartition("@/")[2].partition("?")[0]
+    number = int.from_bytes(b"serving", "big")
+    found = own.sql(
+        "SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = "
+        f"(SELECT oid FROM pg_database WHERE datname = '{name}') "
+        f"AND (classid::bigint << 32) + objid::bigint = {number}"
+    )
+    return found.split()
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_is_known_again_after_the_database_was_away(tmp_path: Path, workers: str) -> None:
+    """PostgreSQL tells others that a server is at work also after it was started anew or ended the
+    session: a restore into the same database is refused, another server may serve beside."""
+    own = Cluster()
+    address = own.fresh()
+    server = RunningServer(tmp_path / "data", "--database", address, "--workers", workers)
+    beside = RunningServer(tmp_path / "beside", "--database", address)
+    try:
+        for one in (server, beside):
+            (one.data / "server" / "database").unlink(missing_ok=True)
+        server.start()
+        Office(server.url, server.token).publish()
+        file = str(tmp_path / "all.tar")
+        done = watphon("backup", file, "--data", str(server.data))
+        assert done.returncode == 0, done.stderr
+        for break_it in (
+            lambda: (own.stop("fast"), own.start()),
+            lambda: (own.stop("immediate"), own.start()),
+            lambda: own.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            ),
+        ):
+            assert waiting_locks(own, address) == ["ShareLock"]
+            break_it()
+            until(lambda: waiting_locks(own, address) == ["ShareLock"])
+            words = ("restore", file, "--replace", "--database", address)
+            refused = watphon(*words, "--data", str(tmp_path / "other"))
+            assert refused.returncode == 1
+            assert "a watphon server is at work on it" in refused.stderr
+        beside.start()
+        assert waiting_locks(own, address) == ["ShareLock"] * 2
+        assert beside.stop() == 0
+        assert server.stop() == 0
+        assert waiting_locks(own, address) == []
+        done = watphon(*words, "--data", str(tmp_path / "other"))
+        assert done.returncode == 0, done.stderr
+    finally:
+        for one in (server, beside):
+            if hasattr(one, "process"):
+                one.end()
+        own.end()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_gives_way_to_a_restore_that_came_first(
+    tmp_path: Path, workers: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where a restore has taken the database over while it was away, the server ends and says why,
+    and none can be started until the restore is done; then one can."""
+    own = Cluster()
+    address = own.fresh()
+    server = RunningServer(tmp_path / "data", "--database", address, "--workers", workers)
+    try:
+        (tmp_path / "data" / "server" / "database").unlink(missing_ok=True)
+        server.start()
+        server.process.send_signal(signal.SIGSTOP)  # so that the restore comes first
+        own.stop()
+        own.start()
+        store = open_store(tmp_path / "other", address)
+        session, alone = hold_database(store, sole=True)
+        assert alone
+        server.process.send_signal(signal.SIGCONT)
+        assert server.wait() == 1
+        assert "a restore took it over" in capfd.readouterr().err
+        with pytest.raises(AssertionError):
+            server.start()
+        said = capfd.readouterr().err
+        assert "a restore is at work on it" in said
+        assert "Traceback" not in said
+        server.wait()
+        session.invalidate()
+        session.close()
+        store.close()
+        server.start()
+        assert requests.get(f"{server.url}/healthz", timeout=30).ok
     finally:
         server.end()
         own.end()

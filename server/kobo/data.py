@@ -22,7 +22,7 @@ from server.kobo.assets import page_links, whole
 from server.kobo.query import Filter, read_fields, read_query, read_sort
 from server.kobo.rows import Light, chosen, joined, light, parsed, spliced
 from server.kobo.sight import Sight, sight_of
-from server.people.signin import Memory
+from server.people.memory import Memory
 from server.state.schema import assets, changes, clock, documents, submissions
 from server.state.store import plain
 

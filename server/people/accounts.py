@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from forms.problems import Problem
 from forms.words import mark
-from server.people import lockout, passwords
+from server.people import familiar, lockout, passwords
 from server.people.rights import NEEDS_PROVINCES, ROLES, Visitor
 from server.state.schema import accounts, sessions, tokens
 from server.times import moment
@@ -46,6 +46,7 @@ __all__ = [
     "revoke_tokens",
     "set_hash",
     "set_password",
+    "tokens_of",
 ]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -139,12 +140,20 @@ def change_role(
     return known_account(connection, name)
 
 
-def set_password(connection: Connection, name: str, password: str) -> None:
-    """Give an account a new password: all of its sessions end, and waits after failures too."""
+def set_password(
+    connection: Connection, name: str, password: str, *, end_tokens: bool = False
+) -> int:
+    """Give an account a new password: all of its sessions end, waits after failures too, and no
+    browser or address counts as its own any more. How many of its tokens work still: with
+    `end_tokens` none."""
     account = known_account(connection, name)
     set_hash(connection, account.id, passwords.hashed(name, password))
     end_sessions(connection, account.id)
+    familiar.forget_all(connection, account.id)
     lockout.forget(connection, lockout.of_account(name))
+    if end_tokens:
+        revoke_tokens(connection, name)
+    return tokens_of(connection, name)
 
 
 def set_hash(connection: Connection, account_id: int, kept: str) -> None:
@@ -162,6 +171,7 @@ def disable_user(connection: Connection, name: str, *, now: datetime) -> None:
         .values(disabled_at=moment(now))
     )
     end_sessions(connection, account.id)
+    familiar.forget_all(connection, account.id)
 
 
 def enable_user(connection: Connection, name: str) -> None:
@@ -175,6 +185,7 @@ def remove_user(connection: Connection, name: str) -> None:
     """Remove an account, its tokens and sessions."""
     account = known_account(connection, name)
     keep_an_admin(connection, account)
+    familiar.forget_all(connection, account.id)
     connection.execute(delete(accounts).where(accounts.c.id == account.id))
 
 
@@ -267,6 +278,12 @@ def count_tokens(connection: Connection) -> dict[int, int]:
     """How many tokens each account has, by the account's number."""
     query = select(tokens.c.account_id, func.count()).group_by(tokens.c.account_id)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def tokens_of(connection: Connection, name: str) -> int:
+    """How many tokens an account has; 0 where there is no such account."""
+    account = account_named(connection, name)
+    return count_tokens(connection).get(account.id, 0) if account else 0
 
 
 def account_of_token(connection: Connection, token: str) -> Account | None:

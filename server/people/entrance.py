@@ -1,11 +1,13 @@
 """Coming in and going out: the pages /signin, /signout and /password.
 
-Whoever signs in gets a new session each time: a cookie that somebody planted before is worthless.
+Whoever signs in gets a new session each time: a cookie that somebody planted before is worthless. A
+second, long-lived cookie lets nobody in; it only tells this browser from those of people who guess.
 After a wrong password the page says the same for a name that is there and one that is not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 
@@ -19,10 +21,11 @@ from forms.words import mark
 from server.answers import Refusal
 from server.house import house_of
 from server.pages.render import browser, page, see_other
-from server.people import accounts, passwords, sessions
+from server.people import accounts, familiar, passwords, sessions
 from server.people.audit import Action, log
+from server.people.familiar import DEVICE_COOKIE
 from server.people.origin import refuse_unsafe
-from server.people.sessions import FORM_COOKIE, cookie_of, drop_cookie, give_cookie
+from server.people.sessions import FORM_COOKIE, cookie_of, drop_cookie, give_cookie, tell_who
 from server.times import utc_now
 
 __all__ = ["local_path", "routes"]
@@ -88,16 +91,20 @@ async def sign_in(request: Request) -> Response:
             problem=mark("The name or the password is wrong."),
         )
     earlier, now = cookie_of(request), utc_now()
+    known = cookie_of(request, DEVICE_COOKIE)
 
-    def begin(connection: Connection) -> str:
+    def begin(connection: Connection) -> tuple[str, str]:
         if earlier:
             sessions.end(connection, earlier)
         log(connection, who=account.name, action=Action.SIGNED_IN, now=now)
-        return sessions.begin(connection, account, now=now)
+        device = familiar.cookie_with(connection, account.id, known)
+        return sessions.begin(connection, account, now=now), device
 
-    secret = await house.inbox.run(begin)
+    secret, device = await house.inbox.run(begin)
     answer = see_other(follow)
     give_cookie(request, answer, secret)
+    give_cookie(request, answer, device, DEVICE_COOKIE, kept=familiar.KEPT)
+    tell_who(request, answer, account.name)
     drop_cookie(request, answer, FORM_COOKIE)
     return answer
 
@@ -121,17 +128,25 @@ async def sign_out(request: Request) -> Response:
     house.doorkeeper.forget_session(secret)
     answer = see_other("/signin?out=1")
     drop_cookie(request, answer)
+    tell_who(request, answer, None)
     return answer
 
 
 async def password(request: Request) -> Response:
-    """GET and POST /password: change one's own; every other session of the account ends."""
+    """GET and POST /password: change one's own; every other session of the account ends, and with
+    `end_tokens` its tokens do."""
     house = house_of(request)
     door = house.doorkeeper
     visitor = await door.page_visitor(request)
     refuse_unsafe(request)
+
+    def count() -> int:
+        with house.store.read() as connection:
+            return accounts.tokens_of(connection, visitor.name)
+
+    tokens = await asyncio.to_thread(count)
     if request.method != "POST":
-        return page(request, "password.html", problem="", wait=0)
+        return page(request, "password.html", problem="", wait=0, tokens=tokens)
     fields = await door.form(request)
     old, new, again = (str(fields.get(key, "")) for key in ("old", "new", "again"))
     problem = passwords.weakness(visitor.name, new)
@@ -140,7 +155,7 @@ async def password(request: Request) -> Response:
     elif new == old:
         problem = mark("The new password is the old one.")
     if problem:
-        return page(request, "password.html", status=422, problem=problem, wait=0)
+        return page(request, "password.html", status=422, problem=problem, wait=0, tokens=tokens)
     try:
         account = await door.verified(request, visitor.name, old)
     except Refusal as refusal:
@@ -151,26 +166,37 @@ async def password(request: Request) -> Response:
         status = 429 if wait else 422
         headers = {"Retry-After": str(wait)} if wait else None
         return page(
-            request, "password.html", status=status, headers=headers, problem=said, wait=wait
+            request,
+            "password.html",
+            status=status,
+            headers=headers,
+            problem=said,
+            wait=wait,
+            tokens=tokens,
         )
-    now = utc_now()
+    now, end_tokens = utc_now(), bool(fields.get("end_tokens"))
+    known = cookie_of(request, DEVICE_COOKIE)
 
-    def change(connection: Connection) -> str:
-        accounts.set_password(connection, account.name, new)
-        log(
-            connection, who=account.name, action=Action.PASSWORD_CHANGED, what=account.name, now=now
-        )
-        return sessions.begin(connection, account, now=now)
+    def change(connection: Connection) -> tuple[str, str]:
+        who = account.name
+        accounts.set_password(connection, who, new, end_tokens=end_tokens)
+        log(connection, who=who, action=Action.PASSWORD_CHANGED, what=who, now=now)
+        if end_tokens:
+            log(connection, who=who, action=Action.TOKENS_REVOKED, what=who, now=now)
+        device = familiar.cookie_with(connection, account.id, known)
+        return sessions.begin(connection, account, now=now), device
 
     earlier = cookie_of(request)
     try:
-        secret = await house.inbox.run(change)
+        secret, device = await house.inbox.run(change)
     except Problem as problem_found:
         said = problem_found.findings[0].what
-        return page(request, "password.html", status=422, problem=said, wait=0)
+        return page(request, "password.html", status=422, problem=said, wait=0, tokens=tokens)
     door.forget_session(earlier)
+    door.forget_visitors()
     answer = see_other("/me?changed=password")
     give_cookie(request, answer, secret)
+    give_cookie(request, answer, device, DEVICE_COOKIE, kept=familiar.KEPT)
     return answer
 
 

@@ -1,10 +1,16 @@
-"""Failed sign-ins are counted per name and per address, and each further one costs a longer wait.
+"""Failed sign-ins are counted, and each further one costs a longer wait: up to 15 minutes.
 
-Both counts stand in the database, so that several processes share them. The wait doubles from 15
-seconds to 15 minutes and no further: nobody can lock a person out for good. A name that no account
-has is counted like one that has, so that a wait names no accounts. Of what was typed a hash is kept, so
-short that nobody finds a password by it that was typed into the wrong field. Sessions, tokens and
-keys never wait.
+Counted are strangers under the name they try and under their address. Apart from them stands where
+the account signed in before (`server.people.familiar`): a browser by its cookie under itself alone, a
+phone by its address under that address. So nobody who goes on guessing a name keeps its owner out of
+a browser that was in, nor, from another address, out of a phone where that was in within 30 days.
+Elsewhere he does: a new browser, or a phone at a new address, has to wait as long as the guessing goes
+on. A new password from an admin ends a wait, until the next guesses; sessions, tokens and keys never
+wait, so a phone with a key of its own cannot be held up at all.
+
+The counts stand in the database, so that several processes share them. A name that no account has is
+counted like one that has, so that a wait names no accounts. Of what was typed a hash is kept, so short
+that nobody finds a password by it that was typed into the wrong field.
 """
 
 from __future__ import annotations
@@ -20,14 +26,24 @@ from sqlalchemy.exc import IntegrityError
 from server.state.schema import failures
 from server.times import moment
 
-__all__ = ["LONGEST_WAIT", "failed", "forget", "of_account", "of_address", "seconds_to_wait"]
+__all__ = [
+    "LONGEST_WAIT",
+    "NOWHERE",
+    "failed",
+    "forget",
+    "of_account",
+    "of_address",
+    "seconds_to_wait",
+]
 
-FREE = {"account": 5, "address": 50}
+FREE = {"account": 5, "device": 5, "place": 5, "address": 50}
 """Failures in a row before the first wait: a hall full of phones may share one address."""
 FIRST_WAIT = 15
 LONGEST_WAIT = 900
 QUIET = timedelta(hours=12)
 """After so long without a failure the count begins anew."""
+NOWHERE = "address unknown"
+"""What is counted of callers whose address is not told."""
 
 
 def of_account(name: str) -> str:
@@ -40,7 +56,7 @@ def of_address(address: str) -> str:
     try:
         known = ipaddress.ip_address(address)
     except ValueError:
-        return "address unknown"
+        return NOWHERE
     if isinstance(known, ipaddress.IPv6Address):
         known = known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False)
     return f"address {known}"
@@ -89,5 +105,5 @@ def counted(connection: Connection, name: str, now: datetime) -> int:
 
 
 def forget(connection: Connection, name: str) -> None:
-    """Begin the count of a name anew: it signed in, or an admin helped."""
+    """Begin a count anew: of a name, device or address that signed in, or where an admin helped."""
     connection.execute(delete(failures).where(failures.c.name == name))

@@ -80,7 +80,7 @@ async def people(request: Request) -> Response:
         await house.inbox.run(add)
     except Problem as problem:
         return await people_page(request, problem=problem, filled=(name, role, provinces))
-    return page(request, "password_once.html", name=name, password=password, added=True)
+    return page(request, "password_once.html", name=name, password=password, added=True, tokens=0)
 
 
 async def people_page(
@@ -126,13 +126,25 @@ async def person(request: Request) -> Response:
     def run(connection: Connection) -> None:
         action, what = change(connection)
         log(connection, who=visitor.name, action=action, what=what)
+        if act == "password" and fields.get("end_tokens"):
+            accounts.revoke_tokens(connection, name)
+            log(connection, who=visitor.name, action=Action.TOKENS_REVOKED, what=name)
 
     try:
         await house.inbox.run(run)
     except Problem as problem:
         return await person_page(request, name, problem=problem)
+    house.doorkeeper.forget_visitors()
     if password:
-        return page(request, "password_once.html", name=name, password=password, added=False)
+
+        def count() -> int:
+            with house.store.read() as connection:
+                return accounts.tokens_of(connection, name)
+
+        tokens = await asyncio.to_thread(count)
+        return page(
+            request, "password_once.html", name=name, password=password, added=False, tokens=tokens
+        )
     if act == "remove":
         return see_other("/people?done=remove")
     return see_other(f"/people/{quote(name)}?done={act}")

@@ -24,6 +24,7 @@ from server.times import moment
 __all__ = [
     "COOKIE",
     "FORM_COOKIE",
+    "WHO_COOKIE",
     "account_of_session",
     "begin",
     "cookie_of",
@@ -32,7 +33,9 @@ __all__ = [
     "form_token",
     "give_cookie",
     "same_token",
+    "tell_who",
     "touch",
+    "who",
 ]
 
 IDLE = timedelta(hours=12)
@@ -42,6 +45,10 @@ TOUCHED_EVERY = timedelta(minutes=5)
 
 COOKIE = "watphon"
 FORM_COOKIE = "watphon-form"
+WHO_COOKIE = "watphon-who"
+"""Tells the browser form whose forms a shared phone may show while there is no network; it opens
+nothing, so scripts may read it and it outlives the session."""
+WHO_LASTS = timedelta(days=400)
 
 
 def begin(connection: Connection, account: Account, *, now: datetime) -> str:
@@ -116,12 +123,19 @@ def cookie_of(request: Request, name: str = COOKIE) -> str:
     return request.cookies.get(cookie_name(request, name), "")
 
 
-def give_cookie(request: Request, response: Response, secret: str, name: str = COOKIE) -> None:
+def give_cookie(
+    request: Request,
+    response: Response,
+    secret: str,
+    name: str = COOKIE,
+    *,
+    kept: timedelta = LONGEST,
+) -> None:
     """Hand a secret to the browser: no script reads it, no other site's form sends it."""
     response.set_cookie(
         cookie_name(request, name),
         secret,
-        max_age=int(LONGEST.total_seconds()),
+        max_age=int(kept.total_seconds()),
         path="/",
         httponly=True,
         samesite="lax",
@@ -135,6 +149,23 @@ def drop_cookie(request: Request, response: Response, name: str = COOKIE) -> Non
         cookie_name(request, name),
         path="/",
         httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def who(name: str) -> str:
+    """The mark of an account in `WHO_COOKIE`: 16 hex digits that do not show its name."""
+    return hashlib.blake2b(name.encode(), person=b"watphon who", digest_size=8).hexdigest()
+
+
+def tell_who(request: Request, response: Response, name: str | None) -> None:
+    """Tell the browser's pages who is signed in from now on; None: nobody."""
+    response.set_cookie(
+        cookie_name(request, WHO_COOKIE),
+        who(name) if name else "-",
+        max_age=int(WHO_LASTS.total_seconds()),
+        path="/",
         samesite="lax",
         secure=request.url.scheme == "https",
     )

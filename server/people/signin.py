@@ -1,10 +1,10 @@
 """Signing in over HTTP: a session's cookie, `Authorization: Token …`, Basic, or a key in the URL.
 
 Passwords are taken over a safe line only: HTTPS, or this machine itself. A password verified by
-Basic is remembered for a minute (as a keyed hash, in memory), because argon2 is slow on purpose and
-Basic comes with every request. Tokens, keys and sessions are remembered for a twentieth of a second,
-which spares a busy sender's look-ups and still lets a key die at once, also when another process
-revokes it.
+Basic is remembered for a minute (as a keyed hash, in memory, for the caller's address), because argon2
+is slow on purpose and Basic comes with every request; who has to wait waits all the same. Tokens, keys
+and sessions are remembered for a twentieth of a second, which spares a busy sender's look-ups and
+still lets a key die at once, also when another process revokes it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ import base64
 import binascii
 import hashlib
 import secrets
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
@@ -26,7 +23,7 @@ from starlette.requests import Request
 
 from forms.words import mark
 from server.answers import Refusal
-from server.people import lockout, passwords, sessions
+from server.people import familiar, lockout, passwords, sessions
 from server.people.accounts import (
     Account,
     account_named,
@@ -35,6 +32,7 @@ from server.people.accounts import (
 )
 from server.people.audit import Action, log
 from server.people.keys import key_of_secret
+from server.people.memory import Memory
 from server.people.origin import address_of, refuse_foreign, safe_line
 from server.people.rights import Right, Visitor
 from server.state.inbox import Inbox
@@ -42,9 +40,7 @@ from server.state.store import Store
 from server.times import utc_now
 from server.uploads import read_form
 
-__all__ = ["Doorkeeper", "Memory"]
-
-T = TypeVar("T")
+__all__ = ["Doorkeeper"]
 
 LONGEST_QUEUE = 100
 NOBODY_HERE = mark("Please sign in.")
@@ -60,27 +56,6 @@ UNKNOWN_KEY = "This key is not known; ask for a new one. / ไม่รู้จ
 REVOKED = "This key was taken back; ask for a new one. / กุญแจนี้ถูกยกเลิกแล้ว โปรดขอใหม่"
 EXPIRED = "This key has expired; ask for a new one. / กุญแจนี้หมดอายุแล้ว โปรดขอใหม่"
 MAY_NOT_SEND = "This account may not fetch forms or send. / บัญชีนี้รับแบบหรือส่งข้อมูลไม่ได้"
-
-
-class Memory(Generic[T]):
-    """A few recent findings, each for a limited time."""
-
-    def __init__(self, seconds: float, size: int = 1024) -> None:
-        self.seconds = seconds
-        self.size = size
-        self.found: OrderedDict[str, tuple[float, T]] = OrderedDict()
-
-    def get(self, key: str) -> T | None:
-        entry = self.found.get(key)
-        if entry and time.monotonic() - entry[0] < self.seconds:
-            return entry[1]
-        return None
-
-    def put(self, key: str, value: T) -> None:
-        self.found[key] = (time.monotonic(), value)
-        self.found.move_to_end(key)
-        while len(self.found) > self.size:
-            self.found.popitem(last=False)
 
 
 class Doorkeeper:
@@ -236,10 +211,10 @@ class Doorkeeper:
             colon = name = password = ""
         if not colon or "\0" in name:
             raise unauthorized("Invalid basic header.")
-        proof = self.keyed(f"{name}\0{password}")
+        proof = self.keyed(f"{address_of(request)}\0{name}\0{password}")
         if known := self.passwords.get(proof):
             # remembered together with the stored hash: a changed password counts at once
-            account = await asyncio.to_thread(self.account, name)
+            account = await asyncio.to_thread(self.unhindered, request, name)
             if account and not account.disabled_at and account.password == known:
                 return account.visitor
         account = await self.verified(request, name, password)
@@ -249,20 +224,22 @@ class Doorkeeper:
     async def verified(self, request: Request, name: str, password: str) -> Account:
         """The account that a name and password belong to.
 
-        Raises `Refusal`: 401 where they belong to none, 429 while the name or the caller's address
-        has to wait after failures, 503 while too many others wait for their turn.
+        Raises `Refusal`: 401 where they belong to none, 429 while the caller has to wait after
+        failures (`server.people.lockout`), 503 while too many others wait for their turn.
         """
-        counted = (lockout.of_account(name), lockout.of_address(address_of(request)))
+        counted = await asyncio.to_thread(self.counted, request, name)
         await self.refuse_locked(counted)
         if self.queue >= LONGEST_QUEUE:
             raise Refusal(503, CROWDED, {"Retry-After": "5"})
         self.queue += 1
         try:
-            return await self.in_turn(name, password, counted)
+            return await self.in_turn(name, password, counted, address_of(request))
         finally:
             self.queue -= 1
 
-    async def in_turn(self, name: str, password: str, counted: tuple[str, str]) -> Account:
+    async def in_turn(
+        self, name: str, password: str, counted: tuple[str, ...], address: str
+    ) -> Account:
         async with self.turns:
             # those that came at once with the failures that locked the name have to wait too
             await self.refuse_locked(counted)
@@ -284,6 +261,7 @@ class Doorkeeper:
         def signed_in(connection: Connection) -> Account:
             for tried in counted:
                 lockout.forget(connection, tried)
+            familiar.note_address(connection, account.id, address, now=now)
             if not passwords.outdated(kept):
                 return account
             set_hash(connection, account.id, passwords.rehashed(password))
@@ -291,7 +269,21 @@ class Doorkeeper:
 
         return await self.inbox.run(signed_in)
 
-    async def refuse_locked(self, counted: tuple[str, str]) -> None:
+    def counted(self, request: Request, name: str) -> tuple[str, ...]:
+        """What a failure of this caller with this name is counted under."""
+        with self.store.read() as connection:
+            return counted_under(connection, request, name, account_named(connection, name))
+
+    def unhindered(self, request: Request, name: str) -> Account | None:
+        """The account of a name; None where this caller has to wait for it. Otherwise whoever
+        guesses at the remembered password would be told when he is right, wait or no wait."""
+        with self.store.read() as connection:
+            account = account_named(connection, name)
+            counted = counted_under(connection, request, name, account)
+            wait = lockout.seconds_to_wait(connection, counted, now=self.clock())
+        return None if wait else account
+
+    async def refuse_locked(self, counted: tuple[str, ...]) -> None:
         def seconds() -> int:
             with self.store.read() as connection:
                 return lockout.seconds_to_wait(connection, counted, now=self.clock())
@@ -306,6 +298,19 @@ class Doorkeeper:
     def keyed(self, secret: str) -> str:
         """What stands for a secret in memory."""
         return hashlib.blake2b(secret.encode(), key=self.salt, digest_size=32).hexdigest()
+
+
+def counted_under(
+    connection: Connection, request: Request, name: str, account: Account | None
+) -> tuple[str, ...]:
+    """`familiar.counted` by what a request tells."""
+    return familiar.counted(
+        connection,
+        account.id if account and not account.disabled_at else None,
+        name,
+        address=address_of(request),
+        cookie=sessions.cookie_of(request, familiar.DEVICE_COOKIE),
+    )
 
 
 def unauthorized(words: str) -> Refusal:

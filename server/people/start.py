@@ -24,6 +24,7 @@ from forms.words import mark
 from server.answers import Refusal, saving
 from server.house import house_of
 from server.pages.render import browser, language_of, page
+from server.people.accounts import tokens_of
 from server.people.audit import Action, log
 from server.people.rights import Right, Visitor
 
@@ -137,12 +138,19 @@ async def start(request: Request) -> Response:
 
 async def me(request: Request) -> Response:
     """GET /me: one's own account."""
-    await house_of(request).doorkeeper.page_visitor(request)
+    house = house_of(request)
+    visitor = await house.doorkeeper.page_visitor(request)
+
+    def count() -> int:
+        with house.store.read() as connection:
+            return tokens_of(connection, visitor.name)
+
     return page(
         request,
         "me.html",
         role_words=ROLE_WORDS,
         changed=request.query_params.get("changed") == "password",
+        tokens=await asyncio.to_thread(count),
     )
 
 

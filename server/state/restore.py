@@ -153,7 +153,7 @@ def into_postgres(
     try:
         migrate(store)
         blobs = contents(address, folder)
-        session, alone = hold_database(store)
+        session, alone = hold_database(store, sole=True)
         try:
             if not alone:
                 words = "a watphon server is at work on it"
