@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from browsers import CHROMIUM_OPTIONS
 from fault_proxy import FOR_EVER, FaultProxy
 from http_wire import Said, Upstream
 from needs import CHROMIUM
 from office import ROOT, Office, RunningServer, workbook
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from web_phone import CHROMIUM_OPTIONS, Phone
+from web_phone import Phone
 
 __all__ = [
     "FORM",

@@ -26,6 +26,4 @@ def needs(there: object, package: str) -> pytest.MarkDecorator:
 
 needs_java = needs(shutil.which("java"), "default-jre-headless")
 needs_chromium = needs(CHROMIUM, "chromium")
-needs_engine = needs(
-    (MODULES / "@getodk/xforms-engine/dist/index.js").is_file(), "@getodk/xforms-engine (make web)"
-)
+needs_engine = needs((MODULES / "xforms-engine.js").is_file(), "@getodk/xforms-engine (make web)")

@@ -24,7 +24,7 @@ from server.web.devices import MOST_KEPT, Heard, keep
 EARLIER = datetime(2021, 1, 1, tzinfo=UTC)
 LATER = datetime(2022, 1, 1, tzinfo=UTC)
 HASHED = re.compile(r'/static/web-[0-9a-f]{12}/[^"]+')
-ENGINE = ROOT / "server/web/node_modules/@getodk/xforms-engine/dist/index.js"
+ENGINE = ROOT / "server/web/node_modules/xforms-engine.js"
 needs_engine = pytest.mark.skipif(not ENGINE.is_file(), reason="needs `make web`")
 pytestmark = needs_engine
 

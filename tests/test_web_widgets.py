@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from browsers import CHROMIUM_OPTIONS
 from needs import CHROMIUM, needs_chromium
 from office import RunningServer
 from photos import code_photo, code_video
 from playwright.sync_api import Browser, Locator, expect
-from web_phone import CHROMIUM_OPTIONS, Phone, browser, look
+from web_phone import Phone, browser, look
 from widgets_form import FORM, TAMBONS, publish_widgets, serious, small
 
 pytestmark = needs_chromium

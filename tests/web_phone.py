@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from needs import CHROMIUM
+from browsers import browser, look
 from office import Office, RunningServer
 from playwright.sync_api import (
     Browser,
@@ -18,28 +14,10 @@ from playwright.sync_api import (
     Locator,
     Page,
     expect,
-    sync_playwright,
 )
 from visitors import key
 
 __all__ = ["Phone", "browser", "look", "publish"]
-
-CHROMIUM_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-]  # fmt: skip
-
-
-@contextmanager
-def browser(*options: str) -> Iterator[Browser]:
-    """Chromium, offline but for the loopback; `options` of its command line go with ours."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*CHROMIUM_OPTIONS, *options]
-        )
-        yield started
-        started.close()
 
 
 def publish(server: RunningServer, workbook: bytes, **media: bytes) -> str:
@@ -140,10 +118,3 @@ class Phone:
 
     def close(self) -> None:
         self.context.close()
-
-
-def look(name: str, page: Page) -> None:
-    """Keep a picture for a person to look at, if `WATPHON_LOOK=folder` asks for it."""
-    if wanted := os.environ.get("WATPHON_LOOK"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(wanted) / f"{name}.png")

@@ -35,7 +35,8 @@ FOLDERS = {
 """First step of the path below /static/, and the folder it stands for."""
 
 PLACED: dict[str, Path] = {
-    "web/vendor/xforms-engine.js": SERVER / "web/node_modules/@getodk/xforms-engine/dist/index.js",
+    "web/theme.css": SERVER / "pages/static/theme.css",
+    "web/vendor/xforms-engine.js": SERVER / "web/node_modules/xforms-engine.js",
     "web/vendor/jsqr.js": SERVER / "web/node_modules/jsqr/dist/jsQR.js",
 }
 """Single files from elsewhere."""

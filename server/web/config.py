@@ -16,11 +16,12 @@ from starlette.requests import Request
 from server.answers import ACCEPTED_LENGTH
 from server.house import House
 from server.people.rights import Right, Visitor
+from server.people.sessions import who
 from server.phones.scope import offered
 from server.state.schema import deployments
 from server.web.finding import Found, base_of
 
-__all__ = ["config_of", "language_of", "summary_of"]
+__all__ = ["config_of", "language_of", "summary_of", "who_of"]
 
 
 def address(request: Request, form: Found, *steps: str) -> str:
@@ -81,9 +82,15 @@ def config_of(
         "edit": visitor.may(Right.CORRECT),
         "anonymous": link and (spec is None or spec.role == "evaluation"),
         "link": link,
+        "who": who_of(request, visitor),
         "user": {} if link else {"username": visitor.name},
         "lang": language_of(request),
     }
+
+
+def who_of(request: Request, visitor: Visitor) -> str | None:
+    """The mark of who is signed in, as the browser knows it by a cookie; None behind a key."""
+    return None if "key" in request.path_params else who(visitor.name)
 
 
 def path_of(connection: Connection, form: Found, question: str) -> str | None:

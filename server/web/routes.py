@@ -28,7 +28,7 @@ from server.state.schema import deployments
 from server.times import utc_now
 from server.uploads import read_json
 from server.web.build import WEB, build
-from server.web.config import config_of, language_of, summary_of
+from server.web.config import config_of, language_of, summary_of, who_of
 from server.web.devices import device_name, devices_of, number
 from server.web.finding import Found, base_of, find, listed, visitor_of
 from server.web.sent import sent_file, sent_record, sent_xml
@@ -125,6 +125,7 @@ async def list_json(request: Request) -> Response:
             "base": base_of(request),
             "user": "" if visitor.role == "link" else visitor.name,
             "link": visitor.role == "link",
+            "who": who_of(request, visitor),
             "lang": language_of(request),
             "forms": [summary_of(request, form) for form in listed(connection, visitor, house)],
         }

@@ -32,7 +32,7 @@ HEADERS: Mapping[str, str] = {
 """Of every page; also where the service worker makes the answer. The key stands in the address, so
 no address is ever told to another site."""
 
-STYLES = ("style.css", "widgets.css", "list.css")
+STYLES = ("theme.css", "style.css", "widgets.css", "list.css")
 
 environment = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),

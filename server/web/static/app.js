@@ -2,7 +2,7 @@
 //
 // Everything it needs to know stands in the page's config.json. The engine is fetched beside it.
 
-import { accountOf, belongs } from './account.js';
+import { accountOf, belongs, iAm, watchOwner } from './account.js';
 import { sure } from './dialogs.js';
 import { keepDrafts } from './drafts.js';
 import { make } from './elements.js';
@@ -11,7 +11,7 @@ import { drawLanguages, firstLanguage, speak } from './languages.js';
 import { deviceID, onePage, openDraft } from './memory.js';
 import { menu } from './menu.js';
 import { prepare } from './offline.js';
-import { asked, notKept, refusal } from './refusal.js';
+import { asked, askedOwn, notKept, refusal } from './refusal.js';
 import { drawShell } from './shell.js';
 import { mountStatus } from './status.js';
 import { openStore } from './store.js';
@@ -46,15 +46,18 @@ async function open() {
     import('./filling.js'),
     import('./prefill.js'),
     import('./review.js'),
+    import('./resuming.js'),
   ]).catch((error) => {
     throw new Error(error.message, { cause: 'network' });
   });
   parts.catch(() => {}); // said below, if nothing else fails before
-  const config = await (await asked(configAddress())).json();
+  const config = await askedOwn(configAddress());
+  iAm(accountOf(config));
+  watchOwner(config.base);
   setLang(firstLanguage(config));
   document.title = config.form.title;
   shell.title.textContent = title(config.form.title);
-  const [xform, store, [engine, filler, links, review]] = await Promise.all([
+  const [xform, store, [engine, filler, links, review, resuming]] = await Promise.all([
     asked(config.xform).then((answer) => answer.text()),
     openStore().catch((error) => {
       throw Object.assign(new Error(error.message, { cause: 'store' }), { name: error.name });
@@ -65,7 +68,7 @@ async function open() {
     ? {}
     : { deviceID: deviceID(), username: config.user?.username, phoneNumber: config.user?.phonenumber };
   const opened = await engine.openForm(config, xform, known, HEADERS);
-  Object.assign(app, { config, store, engine, filler, links, review, opened });
+  Object.assign(app, { config, store, engine, filler, links, review, resuming, opened });
   shell.menu.onclick = () => menu(app);
   await choose();
   if (!globalThis.isSecureContext) shell.banner('secure', t('not_secure'));
@@ -104,11 +107,14 @@ function trouble(words) {
 async function choose() {
   const { config, store } = app;
   const own = (one) => belongs(one, accountOf(config));
+  await store.drafts.recover().catch((error) => console.warn(error));
   const all = (await store.drafts.list(config.form.id).catch(() => [])).filter(own);
   const edit = query.get('edit');
   if (edit && config.edit) {
     const begun = all.find((one) => one.edit === edit);
-    return begun ? resume(begun) : correct(edit);
+    if (begun) return resume(begun);
+    const here = configAddress().replace(/config\.json$/, '');
+    return app.resuming.correct(app, edit, here, { fill, trouble });
   }
   const wanted = query.get('draft') ?? (query.has('new') ? null : openDraft.get(config.form.id));
   const draft = wanted && (await store.drafts.get(wanted).catch(() => null));
@@ -161,14 +167,7 @@ function offered(draft) {
 }
 
 async function resume(draft) {
-  try {
-    fill(await app.engine.begin(app.opened, { draft: draft.data }), { draft, at: draft.at });
-  } catch (error) {
-    console.error(error);
-    openDraft.clear(app.config.form.id);
-    await fresh();
-    shell.banner('draft', t('draft_refused'));
-  }
+  await app.resuming.resume(app, draft, fill);
 }
 
 /** A new form, answered from the address; for the `next` person without what says who. */
@@ -199,30 +198,10 @@ function isPerson(name) {
   return name.split('/').pop() === app.config.person?.split('/').pop();
 }
 
-/** A record that was sent before, to be corrected. */
-async function correct(instanceID) {
-  const here = configAddress().replace(/config\.json$/, '');
-  try {
-    const record = await (await asked(`${here}sent/${encodeURIComponent(instanceID)}`)).json();
-    const xml = await (await asked(record.xml)).blob();
-    const files = await Promise.all(
-      Object.entries(record.files).map(async ([name, address]) => ({
-        name,
-        blob: await (await asked(address)).blob(),
-      })),
-    );
-    fill(await app.engine.begin(app.opened, { record: { xml, files } }), { edit: instanceID });
-    shell.banner('edit', t('edit_title'));
-  } catch (error) {
-    console.error(error);
-    trouble(refusal(error, 'failed_edit'));
-  }
-}
-
 // --- filling ---------------------------------------------------------------------------------
 
-function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) {
-  const { config, store, opened, filler } = app;
+function fill(session, { draft = null, at = null, edit = draft?.edit ?? null, before = [] }) {
+  const { config, store, opened, filler, review, resuming } = app;
   const { form } = config;
   app.going?.filling.destroy();
   speak(session.root, firstLanguage(config));
@@ -233,6 +212,7 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
     opened.missing.size ? t('list_missing', { names: [...opened.missing].join(', ') }) : '',
   );
 
+  let said = {};
   const drafts = keepDrafts({
     drafts: store.drafts,
     session,
@@ -244,6 +224,10 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
       version: form.version,
       title: form.title,
       at: app.going?.filling.place() ?? null,
+      half: app.going?.filling.half() ?? {},
+      edition: resuming.edition(config),
+      said: (said = review.answersOf(session.root, t, said)),
+      before,
       person: app.person(),
       edit,
     }),
@@ -256,10 +240,15 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
     waiting() {
       shell.saved.textContent = '';
     },
+    commit() {
+      app.going?.filling.commit();
+      openDraft.set(form.id, session.id()); // the page may not live to hear that it is kept
+    },
   });
   const filling = filler.filling(shell, {
     session,
     at,
+    half: draft?.half,
     onePage: onePage.get(),
     announce: shell.announce,
     form: { config, media: (url) => config.media[app.engine.mediaName(url)] ?? null },
@@ -267,7 +256,7 @@ function fill(session, { draft = null, at = null, edit = draft?.edit ?? null }) 
     changed: drafts.changed,
     send: () => send(app),
   });
-  app.going = { session, filling, drafts, edit };
+  app.going = { session, filling, drafts, edit, before };
   shell.bar.hidden = false;
   drawLanguages(shell.languages, session.root, () => {
     shell.words();

@@ -1,6 +1,7 @@
 // Questions put to the person filling, over the page: yes or no, and the menu.
 
 import { make } from './elements.js';
+import { t } from './words.js';
 
 /** Ask; true when the first button was pressed. Escape and the back gesture mean no. */
 export function sure(question, yes, no) {
@@ -32,6 +33,15 @@ export function sheet(title, close, ...content) {
 /** Close the sheet that an element stands in. */
 export function closeSheet(element) {
   element.closest('dialog')?.close('');
+}
+
+/** The button that shows what a new version of the form had no place for; '' where it had for all. */
+export function keptButton(one, style = 'second') {
+  if (!one?.before?.length) return '';
+  const count = one.before.reduce((sum, { lost }) => sum + lost.length, 0);
+  const button = make('button', { type: 'button', class: style }, t('kept_answers', { count }));
+  button.addEventListener('click', async () => (await import('./changed.js')).keptAnswers(one.before));
+  return button;
 }
 
 function opened(dialog) {

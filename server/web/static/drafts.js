@@ -8,14 +8,15 @@ const REST = 120;
 /**
  * Keep drafts of `session`. `describe()` gives what else a draft says of itself; `told(error)` is
  * called after each save, with null when it went well; `waiting()` when an answer is not kept
- * yet. Returns `{changed(moved), now(), settled(), stop()}`.
+ * yet; `commit()` before the page goes, for what is still being typed. Returns `{changed(moved), now(), settled(), stop()}`.
  */
-export function keepDrafts({ drafts, session, describe, told, waiting, touched = false }) {
+export function keepDrafts({ drafts, session, describe, told, waiting, commit, touched = false }) {
   let timer = null;
   let dirty = false;
   let begun = touched;
   let stopped = false;
   let ended = 0;
+  let saving = false;
   let running = Promise.resolve();
 
   const now = () => {
@@ -28,6 +29,7 @@ export function keepDrafts({ drafts, session, describe, told, waiting, touched =
   };
 
   async function save() {
+    saving = true;
     try {
       const made = await session.payload();
       if (stopped) return;
@@ -42,15 +44,23 @@ export function keepDrafts({ drafts, session, describe, told, waiting, touched =
     } catch (error) {
       told(error);
     } finally {
+      saving = false;
       ended = Date.now();
     }
   }
 
+  /** The page goes, perhaps for ever: nothing that is awaited is sure to happen any more. */
+  const going = () => {
+    if (stopped) return;
+    commit();
+    if (dirty || saving) drafts.last({ ...describe(), ...session.words(), updatedAt: Date.now() });
+    now();
+  };
   const leaving = () => {
-    if (document.visibilityState === 'hidden') now();
+    if (document.visibilityState === 'hidden') going();
   };
   document.addEventListener('visibilitychange', leaving);
-  window.addEventListener('pagehide', now);
+  window.addEventListener('pagehide', going);
 
   return {
     /** Something was answered; `moved`: only the page changed, which alone makes no draft. */
@@ -74,7 +84,7 @@ export function keepDrafts({ drafts, session, describe, told, waiting, touched =
       stopped = true;
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', leaving);
-      window.removeEventListener('pagehide', now);
+      window.removeEventListener('pagehide', going);
       return running;
     },
   };

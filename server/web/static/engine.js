@@ -108,6 +108,12 @@ export async function begin(opened, from = {}) {
       watchers.add(watcher);
       return () => watchers.delete(watcher);
     },
+    /** The answers as a text, at once, for a page that has no time left: `{id, name, data}`. */
+    words: () => ({
+      id: value(root, 'instanceID'),
+      name: value(root, 'instanceName'),
+      data: { xml: correcting(root.instanceState.instanceXML, corrects) },
+    }),
     /** What would be sent or kept now: `{ready, xml, files, instanceID, name}`. */
     async payload() {
       quiet = true; // it writes the time of the end, which is not an answer

@@ -1,11 +1,11 @@
 // One person filling one form: the pages, the buttons under them, and what may not be left wrong.
 
-import { sure } from './dialogs.js';
 import { mark } from './elements.js';
 import { leaves } from './engine.js';
-import { questionsOf, screenOf, screens, wrong } from './pages.js';
-import { turnName } from './render.js';
+import { halfEntries, typing } from './half.js';
+import { questions, questionsOf, screenOf, screens, wrong } from './pages.js';
 import { anotherScreen, endScreen, everythingScreen, questionsScreen } from './screen.js';
+import { turns } from './turns.js';
 import { widgetFor } from './widgets/index.js';
 import { lang, t } from './words.js';
 
@@ -14,9 +14,9 @@ const END = 'end';
 /**
  * Fill an instance inside `shell` (the page's fixed parts, see shell.js).
  *
- * `options`: `{session, form, onePage, at, announce, send(), changed(), reload()}`; `at` is the
- * path of the question to begin at. Returns `{jump(node), end(), place(), rebuild(),
- * onePage(on), destroy()}`.
+ * `options`: `{session, form, onePage, at, half, announce, send(), changed(), reload()}`; `at` is
+ * the path of the question to begin at, `half` a draft's unfinished entries. Returns `{jump(node),
+ * end(), place(), commit(), half(), rebuild(), onePage(on), destroy()}`.
  */
 export function filling(shell, options) {
   const { session, announce } = options;
@@ -29,6 +29,8 @@ export function filling(shell, options) {
   let seenEnd = false;
   let trail = [];
   let hurrying = null;
+  const entries = halfEntries(options.half);
+  const typed = typing(shell.main, () => options.changed(false));
 
   const env = {
     t,
@@ -40,9 +42,16 @@ export function filling(shell, options) {
     file: async (name) =>
       leaves(root).find((node) => node.nodeType === 'upload' && node.currentState.instanceValue === name)
         ?.currentState.value ?? null,
+    half: entries.of,
     next: hurry,
-    addTurn,
-    removeTurn,
+    ...turns({
+      main: shell.main,
+      announce,
+      view: () => view,
+      screens: () => (list = screens(root)),
+      all: () => all,
+      show,
+    }),
     toCorrect: (node) => jump(node, true),
   };
 
@@ -56,7 +65,14 @@ export function filling(shell, options) {
 
   // --- drawing -----------------------------------------------------------------------------
 
+  /** What is typed on the page is told to the engine, what is no answer yet is noted. */
+  function commit() {
+    typed.commit();
+    if (view) entries.note(view.questions());
+  }
+
   function build() {
+    commit();
     view?.destroy();
     view = drawn();
     shell.main.replaceChildren(view.element);
@@ -148,6 +164,7 @@ export function filling(shell, options) {
 
   function next() {
     if (all || key === END) return send();
+    typed.commit();
     if (!pageIsRight()) return undefined;
     const following = list[index() + 1];
     return show(following ? following.key : END);
@@ -199,6 +216,9 @@ export function filling(shell, options) {
   }
 
   async function send() {
+    commit();
+    const half = entries.first(questions(root));
+    if (half && !all) return jump(half, true);
     const unfinished = all ? !pageIsRight() : false;
     const problems = wrong(root);
     seenEnd = true;
@@ -213,45 +233,6 @@ export function filling(shell, options) {
       shell.main.querySelector('.jump')?.focus();
     }
     return undefined;
-  }
-
-  // --- turns of a repeat -------------------------------------------------------------------
-
-  function addTurn(range) {
-    range.addInstances();
-    list = screens(root);
-    const turn = range.currentState.children.at(-1);
-    announce(t('added'));
-    const first = list.find((one) => one.trail.includes(turn));
-    if (!all && first && !onPage(turn)) return show(first.key);
-    view.update();
-    return view
-      .questions()
-      .find((one) => within(one.node, turn))
-      ?.focus();
-  }
-
-  async function removeTurn(turn) {
-    const range = turn.parent;
-    if (!(await sure(t('remove_sure', { label: turnName(turn, t) }), t('remove_yes'), t('cancel')))) return;
-    const inPage = all || onPage(turn);
-    range.removeInstances(range.currentState.children.indexOf(turn));
-    list = screens(root);
-    announce(t('removed'));
-    if (inPage) {
-      view.update();
-      shell.main.querySelector('.page-title')?.focus({ preventScroll: true });
-    } else {
-      show(`add:${range.nodeId}`);
-    }
-  }
-
-  /** Whether a turn stands inside the page rather than on pages of its own. */
-  function onPage(turn) {
-    return (
-      view.questions().some((one) => within(one.node, turn.parent)) &&
-      !list.some((one) => one.trail.includes(turn))
-    );
   }
 
   // --- beginning and ending ----------------------------------------------------------------
@@ -282,6 +263,12 @@ export function filling(shell, options) {
       all || key === END
         ? null
         : (questionsOf(list[index()] ?? { nodes: [] }).at(-1)?.currentState.reference ?? null),
+    commit,
+    /** The entries that are no answer yet, for a draft. */
+    half() {
+      entries.note(view.questions());
+      return entries.all();
+    },
     /** Draw the page anew, in another language or another way. */
     rebuild() {
       list = screens(root);
@@ -294,6 +281,7 @@ export function filling(shell, options) {
     },
     destroy() {
       stop();
+      typed.stop();
       clearTimeout(hurrying);
       view?.destroy();
       window.removeEventListener('popstate', popped);
@@ -306,9 +294,4 @@ export function filling(shell, options) {
 export function fetchWidgets(root) {
   const nodes = root ? leaves(root).filter((node) => node.nodeType !== 'model-value') : [];
   return Promise.allSettled(nodes.map((node) => widgetFor(node).load()));
-}
-
-function within(node, ancestor) {
-  for (let one = node; one; one = one.parent) if (one === ancestor) return true;
-  return false;
 }

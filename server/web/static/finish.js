@@ -13,7 +13,7 @@ const OVERHEAD = 20_000; // bytes of the multipart's own lines, generously
 /** Put the form that is being filled into the outbox; on the page it stays where that fails. */
 export async function send(app) {
   const { config, shell } = app;
-  const { session, drafts, edit } = app.going;
+  const { session, drafts, edit, before } = app.going;
   const { form } = config;
   shell.next.disabled = true;
   shell.announce(t('sending'));
@@ -41,6 +41,7 @@ export async function send(app) {
       draft: made.instanceID,
       edit,
       accepts: config.accepts,
+      before,
       anonymous: Boolean(config.anonymous),
     });
     await drafts.stop();

@@ -1,14 +1,14 @@
 // The list of forms on this phone: which are open, what is unfinished, what waits, what arrived.
 
-import { accountOf, belongs } from './account.js';
-import { sure } from './dialogs.js';
+import { accountOf, belongs, iAm, me, watchOwner } from './account.js';
+import { keptButton, sure } from './dialogs.js';
 import { make } from './elements.js';
-import { exported } from './exporting.js';
+import { download, exported } from './exporting.js';
 import { isKept } from './keeping.js';
 import { drawLanguages, firstLanguage } from './languages.js';
 import { baseOf, prepare, readyOffline } from './offline.js';
 import { discard, flush, retry } from './outbox.js';
-import { asked, refusal } from './refusal.js';
+import { askedOwn, refusal } from './refusal.js';
 import { drawShell } from './shell.js';
 import { hear } from './signals.js';
 import { mountStatus } from './status.js';
@@ -23,14 +23,15 @@ const shell = drawShell(document.getElementById('app'));
 shell.menu.hidden = true;
 const counter = mountStatus(shell.status, { t, lang, announce: shell.announce });
 let list = null;
-let account = null; // who is signed in
+let account = me(base); // who is signed in
 let failure = null;
 let drawing = null;
 
-const parts = Object.fromEntries(['forms', 'attention', 'waiting', 'drafts', 'sent'].map((name) => [name, make('section', { class: `list-${name}` })]));
+const parts = Object.fromEntries(['forms', 'attention', 'waiting', 'others', 'drafts', 'sent'].map((name) => [name, make('section', { class: `list-${name}` })]));
 shell.only(...Object.values(parts));
 parts.forms.append(make('p', { class: 'loading', role: 'status' }, t('loading')));
 languages();
+watchOwner(base);
 open();
 hear(({ type }) => {
   if (type === 'changed' || type === 'received' || type === 'kept') draw();
@@ -40,9 +41,9 @@ document.addEventListener('visibilitychange', () => document.visibilityState ===
 
 async function open() {
   try {
-    const answer = await asked(`${base}/f/list.json`);
-    list = await answer.json();
+    list = await askedOwn(`${base}/f/list.json`);
     account = accountOf({ base, user: { username: list.user } });
+    iAm(account);
     failure = null;
     setLang(firstLanguage(list));
     languages();
@@ -74,12 +75,14 @@ function draw() {
 
 async function drawAll() {
   const store = await openStore().catch(() => null);
-  const [allDrafts, records, allSent] = store ? await Promise.all([store.drafts.list(), store.outbox.list(), store.sent.list()]) : [[], [], []];
-  const [drafts, sent] = [allDrafts, allSent].map((all) => all.filter(own));
+  await store?.drafts.recover().catch((error) => console.warn(error));
+  const [allDrafts, all, allSent] = store ? await Promise.all([store.drafts.list(), store.outbox.list(), store.sent.list()]) : [[], [], []];
+  const [drafts, records, sent] = [allDrafts, all, allSent].map((some) => some.filter(own));
   const ready = new Map(list ? await Promise.all(list.forms.map(async ({ config }) => [config, await state(config)])) : []);
   parts.forms.replaceChildren(...forms(ready, sent));
   fillPart('attention', records.filter((one) => one.state !== 'waiting').map(troubled));
   fillPart('waiting', records.filter((one) => one.state === 'waiting').map(waiting), sendNow());
+  parts.others.replaceChildren(...others(all.filter((one) => !own(one))));
   fillPart('drafts', drafts.sort((a, b) => b.updatedAt - a.updatedAt).map(unfinished));
   fillPart('sent', sent.slice(0, SHOWN).map(arrived));
 }
@@ -133,7 +136,7 @@ function title(text) {
 }
 
 function entry(record, ...content) {
-  return make('li', { class: 'draft' }, make('p', { class: 'entry-name' }, make('strong', {}, title(record.title)), record.name && own(record) ? ` ${record.name}` : ''), ...content);
+  return make('li', { class: 'draft' }, make('p', { class: 'entry-name' }, make('strong', {}, title(record.title)), record.name ? ` ${record.name}` : ''), ...content);
 }
 
 function button(words, act, style = 'second') {
@@ -153,12 +156,19 @@ function unfinished(draft) {
     await (await openStore()).drafts.remove(draft.id);
     await draw();
   }, 'plain remove');
-  return entry(draft, make('p', {}, t('draft_of', { when: moment(draft.updatedAt) })), make('div', { class: 'row' }, open, remove));
+  return entry(draft, make('p', {}, t('draft_of', { when: moment(draft.updatedAt) })), make('div', { class: 'row' }, open, remove), keptButton(draft));
 }
 
 function waiting(record) {
   const why = record.trouble === 'network' ? t('trouble_network') : record.trouble ? t('trouble_server', { status: record.trouble }) : '';
-  return entry(record, make('p', {}, t('waiting_since', { when: moment(record.queuedAt) })), why ? make('p', {}, why) : '');
+  return entry(record, make('p', {}, t('waiting_since', { when: moment(record.queuedAt) })), why ? make('p', {}, why) : '', keptButton(record));
+}
+
+/** Of what others have handed in on this phone: how much it is and whose, no more. */
+function others(records) {
+  if (!records.length) return [];
+  const names = [...new Set(records.map((one) => one.account))].join(', ');
+  return [make('p', { class: 'notice' }, t('others_here', { n: records.length, names }))];
 }
 
 function sendNow() {
@@ -170,17 +180,15 @@ function troubled(record) {
   const known = [401, 403, 404, 405, 409, 410, 413].includes(status);
   const row = make('div', { class: 'row' });
   const elsewhere = record.base !== base && list;
-  const another = record.base === base && !own(record);
   if (elsewhere) row.append(button(t('retry_here'), () => retry(instanceID, base, account)));
-  else if (!another) row.append(button(t('retry'), () => retry(instanceID)));
+  else row.append(button(t('retry'), () => retry(instanceID)));
   row.append(button(t('export'), async () => download(await exported(record))));
-  if (!another) {
-    row.append(
-      button(t('give_up'), async () => {
-        if (await sure(t('give_up_sure'), t('give_up_yes'), t('keep_no'))) await discard(instanceID);
-      }, 'plain remove'),
-    );
-  }
+  row.append(
+    button(t('give_up'), async () => {
+      if (await sure(t('give_up_sure'), t('give_up_yes'), t('keep_no'))) await discard(instanceID);
+    }, 'plain remove'),
+    keptButton(record),
+  );
   const why = status === 401 && record.account ? t('why_account', { name: record.account }) : t(known ? `why_${status}` : 'why_other', { status });
   return entry(
     record,
@@ -194,12 +202,6 @@ function troubled(record) {
 function ours(words) {
   const halves = words.split(' / ');
   return halves.length === 2 && lang() === 'th' ? halves[1] : halves[0];
-}
-
-function download({ name, blob }) {
-  const link = make('a', { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function arrived(record) {

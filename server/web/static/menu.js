@@ -1,6 +1,6 @@
 // The menu: how the form is shown, the other forms, every question, and giving the draft up.
 
-import { closeSheet, sheet, sure } from './dialogs.js';
+import { closeSheet, keptButton, sheet, sure } from './dialogs.js';
 import { make } from './elements.js';
 import { onePage, openDraft } from './memory.js';
 import { t } from './words.js';
@@ -16,6 +16,7 @@ export function menu(app) {
     });
     return button;
   };
+  going?.filling.commit();
   if (!going) return sheet(t('menu'), t('close'), allForms(config));
   const view = row(t(onePage.get() ? 'paged' : 'one_page'), () => {
     onePage.set(!onePage.get());
@@ -28,8 +29,9 @@ export function menu(app) {
       going.filling.jump(node);
     },
   });
+  const kept = keptButton(going, 'second wide');
   const drop = row(t('draft_discard'), () => giveUp(app), 'plain remove wide');
-  return sheet(t('menu'), t('close'), view, allForms(config), make('h3', {}, t('overview')), questions, drop);
+  return sheet(t('menu'), t('close'), view, allForms(config), kept, make('h3', {}, t('overview')), questions, drop);
 }
 
 /** The way to the list of forms. */

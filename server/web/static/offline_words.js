@@ -51,6 +51,10 @@ addWords({
   server_said: ['เครื่องแม่ตอบว่า: {reason}', 'The server said: {reason}'],
   why_401: ['กรุณาเข้าสู่ระบบ แล้วลองอีกครั้ง', 'Please sign in, then try again.'],
   why_account: ['เข้าสู่ระบบด้วยชื่อ {name} เพื่อส่งแบบนี้', 'Sign in as {name} to send it.'],
+  others_here: [
+    'ในเครื่องนี้ยังมีแบบของผู้อื่นที่ยังไม่ได้ส่ง {n} ชุด ข้อมูลอยู่ครบ เมื่อเจ้าของ ({names}) เข้าสู่ระบบบนเครื่องนี้ แบบจะส่งเอง',
+    'Forms of others on this phone that are not sent yet: {n}. Nothing is lost; they are sent when their owner ({names}) signs in on this phone.',
+  ],
   why_403: ['ลิงก์หรือบัญชีนี้ใช้ส่งแบบนี้ไม่ได้ ขอลิงก์ใหม่ เปิดลิงก์นั้น แล้วลองอีกครั้ง', 'This link or account may not send this form. Ask for a new link, open it and try again.'],
   why_404: ['เครื่องแม่ไม่มีแบบนี้แล้ว', 'The server does not have this form any more'],
   why_405: ['แบบนี้ปิดรับแล้ว', 'The form is closed'],

@@ -3,18 +3,18 @@
 //
 // Works in pages and in the service worker. One of them sends at a time.
 
+import { belongs } from './account.js';
 import { hear, tell } from './signals.js';
 import { ACCEPTS, patienceFor, pause, portions, post, signedIn } from './sending.js';
-import { changeRecord, giveUp, keepRecord, notes, openStore, received } from './store.js';
+import { changeRecord, giveUp, keepRecord, notes, openStore, received, receivedOf } from './store.js';
 import { crc32 } from './zip.js';
 
 const LOCK = 'watphon-outbox';
 const LEASE = 60_000; // milliseconds; a POST extends it by what it may take
 const LEASE_MOST = LEASE + ACCEPTS / 4; // milliseconds; a lease further ahead is of another clock
 const AHEAD_MOST = 3_900_000; // milliseconds; a turn further ahead was reckoned by another clock
-const SOMETIMES = 30_000; // milliseconds; whoever sent may have died
+export const SOMETIMES = 30_000; // milliseconds; whoever sent may have died
 const SYNC = 'watphon-outbox';
-const AGAIN = new Set([401, 403]); // the key may live again, or the person sign in again
 const ITS_OWN = 500; // the status of a server that stumbles over one record and may take the next
 
 /**
@@ -44,23 +44,27 @@ async function sendLater() {
 }
 
 /** `{waiting, attention, received, sending, nextAt, trouble}` as things stand; `trouble` is the
- *  error by which the phone itself could not note what became of a record. */
-export async function counts() {
+ *  error by which the phone itself could not note what became of a record. Where an `account` is
+ *  given (null behind a key), only what may be shown to it is counted. */
+export async function counts(account) {
   const { outbox } = await openStore();
   const records = await outbox.list();
   const waiting = records.filter((one) => one.state === 'waiting');
+  const shown = records.filter((one) => account === undefined || belongs(one, account));
+  const ready = shown.filter((one) => one.state === 'waiting').length;
   return {
-    waiting: waiting.length,
-    attention: records.length - waiting.length,
-    received: (await notes.get('received')) ?? 0,
+    waiting: ready,
+    attention: shown.length - ready,
+    received: await receivedOf(account ?? null),
     sending,
     nextAt: waiting.length ? Math.min(...waiting.map(turns(records))) : null,
     trouble,
   };
 }
 
-/** Call `listener(counts)` now and after each change, in whichever tab; returns how to stop. */
-export function subscribe(listener) {
+/** Call `listener(counts)` now and after each change, in whichever tab; returns how to stop.
+ *  `account()` says for whom it is counted; without it everything is. */
+export function subscribe(listener, account = () => undefined) {
   let running = false;
   let again = false;
   const look = async () => {
@@ -72,7 +76,7 @@ export function subscribe(listener) {
     try {
       do {
         again = false;
-        listener(await counts());
+        listener(await counts(account()));
       } while (again);
     } catch (error) {
       listener({ waiting: 0, attention: 0, received: 0, sending: false, nextAt: null, error });
@@ -267,40 +271,4 @@ export async function retry(instanceID, base, account = null) {
 export async function discard(instanceID) {
   await giveUp(instanceID);
   tell({ type: 'changed' });
-}
-
-/** Records that were refused for a key or a sign-in wait again: it may have changed since. */
-async function reconsider() {
-  const { outbox } = await openStore();
-  for (const one of await outbox.list()) {
-    if (one.state === 'attention' && AGAIN.has(one.status)) {
-      await changeRecord(one.instanceID, () => ({ state: 'waiting', nextAt: 0, asked: false }));
-    }
-  }
-}
-
-// --- keeping at it ---------------------------------------------------------------------------
-
-let begun = false;
-
-/** From now on send whenever there is a chance: now, when the network or the tab comes back, and
- *  when it is time. Call once in a page. */
-export function begin() {
-  if (begun) return;
-  begun = true;
-  let timer = null;
-  const now = (all) => flush({ all }).catch((error) => console.error(error));
-  window.addEventListener('online', () => now(true));
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') now(true);
-  });
-  subscribe(({ nextAt }) => {
-    clearTimeout(timer);
-    // no longer than that: a clock may be set, and a timer of weeks ends at once
-    if (nextAt !== null) timer = setTimeout(() => now(false), Math.min(Math.max(nextAt - Date.now(), 250), SOMETIMES));
-  });
-  setInterval(() => now(false), SOMETIMES);
-  reconsider()
-    .catch(() => {})
-    .then(() => now(true));
 }

@@ -3,14 +3,16 @@
 
 import { changes } from './engine.js';
 import { make, mark } from './elements.js';
+import { standing, typeAgain } from './half.js';
 import { drawn } from './markdown.js';
 import { pictures } from './pictures.js';
 import { widgetFor } from './widgets/index.js';
 import { GUIDANCE } from './xform.js';
 
 /**
- * The view of a question: `{element, node, update(), unfinished(), trouble(), focus(), questions(),
- * destroy()}`. `unfinished()` is what is wrong with an entry that is not an answer yet, or null;
+ * The view of a question: `{element, node, update(), unfinished(), half(), trouble(), focus(),
+ * questions(), destroy()}`. `unfinished()` is what is wrong with an entry that is not an answer yet, or null;
+ * `half()` that entry itself, for `env.half(node)` to give it back to the next view of the question;
  * `trouble()` is what keeps this answer from being taken, in words, or null.
  */
 export function questionView(node, env) {
@@ -68,6 +70,9 @@ export function questionView(node, env) {
     widget = factory(node, tools);
     place.replaceChildren(widget.element);
     widget.update(node.currentState);
+    const half = env.half(node);
+    if (half && widget.resume) widget.resume(half);
+    else if (half && node.currentState.instanceValue === '') typeAgain(place, half);
     wrongness();
   };
   const load = () => {
@@ -138,6 +143,12 @@ export function questionView(node, env) {
     element,
     node,
     unfinished,
+    /** The entry that is no answer yet; null where there is none, undefined where nobody knows. */
+    half() {
+      if (!widget) return undefined;
+      if (widget.half) return widget.half();
+      return unfinished() ? standing(place) : null;
+    },
     trouble,
     update() {
       const state = node.currentState;

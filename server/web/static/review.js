@@ -81,6 +81,21 @@ export function overview(root, { t, jump }) {
   return make('div', { class: 'overview' }, ...items);
 }
 
+/**
+ * The answers given until now in words, by the question's path: `{label, answer, value}`. `known`
+ * are those of the time before; of the ones that have not changed nothing is worked out again.
+ */
+export function answersOf(root, t, known = {}) {
+  const given = questions(root).filter((node) => answerable(node) && answered(node));
+  const said = given.map((node) => {
+    const { reference, instanceValue } = node.currentState;
+    const before = known[reference];
+    const same = before?.value === instanceValue;
+    return [reference, same ? before : { label: questionName(node), answer: spoken(node, t), value: instanceValue }];
+  });
+  return Object.fromEntries(said);
+}
+
 /** An answer in words: a choice by its label. */
 export function spoken(node, t) {
   const state = node.currentState;

@@ -1,10 +1,15 @@
-// The counter that is always in sight: how many records wait on this phone, how many were received.
+// The counter that is always in sight: how many records wait on this phone, how many were received;
+// and sending whenever there is a chance, for as long as the page is open.
 
+import { me } from './account.js';
 import { make } from './elements.js';
 import { baseOf } from './offline.js';
-import { begin, subscribe } from './outbox.js';
+import { flush, SOMETIMES, subscribe } from './outbox.js';
 import { notKept } from './refusal.js';
+import { changeRecord, openStore } from './store.js';
 import './offline_words.js';
+
+const AGAIN = new Set([401, 403]); // the key may live again, or the person sign in again
 
 /**
  * Show the counter in `element` and keep sending from now on. `tools` are `{t, lang, announce}`.
@@ -29,7 +34,43 @@ export function mountStatus(element, { t, announce }) {
     last = counts;
     draw();
     if (before && counts.attention > before.attention) announce?.(t('count_attention', { n: counts.attention }));
-  });
+  }, () => me(baseOf()));
   begin();
   return () => last && draw();
+}
+
+// --- keeping at it ---------------------------------------------------------------------------
+
+/** Records that were refused for a key or a sign-in wait again: it may have changed since. */
+async function reconsider() {
+  const { outbox } = await openStore();
+  for (const one of await outbox.list()) {
+    if (one.state === 'attention' && AGAIN.has(one.status)) {
+      await changeRecord(one.instanceID, () => ({ state: 'waiting', nextAt: 0, asked: false }));
+    }
+  }
+}
+
+let begun = false;
+
+/** From now on send whenever there is a chance: now, when the network or the tab comes back, and
+ *  when it is time. Call once in a page. */
+function begin() {
+  if (begun) return;
+  begun = true;
+  let timer = null;
+  const now = (all) => flush({ all }).catch((error) => console.error(error));
+  window.addEventListener('online', () => now(true));
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') now(true);
+  });
+  subscribe(({ nextAt }) => {
+    clearTimeout(timer);
+    // no longer than that: a clock may be set, and a timer of weeks ends at once
+    if (nextAt !== null) timer = setTimeout(() => now(false), Math.min(Math.max(nextAt - Date.now(), 250), SOMETIMES));
+  });
+  setInterval(() => now(false), SOMETIMES);
+  reconsider()
+    .catch(() => {})
+    .then(() => now(true));
 }

@@ -10,8 +10,10 @@ const VERSION = 1;
 const SENT_DAYS = 30;
 const SENT_MOST = 1000;
 const PEOPLE_MOST = 5000;
+const LAST = 'last:';
 
 let opening = null;
+let open = null; // the database itself, for what cannot wait
 
 /** The database; opened once. Rejects where the browser keeps nothing (some private windows). */
 export function database() {
@@ -35,13 +37,14 @@ function opened() {
     };
     request.onsuccess = () => {
       const found = request.result;
+      open = found;
       // another tab with a newer version must not wait for this one
       found.onversionchange = () => {
         found.close();
-        opening = null;
+        opening = open = null;
       };
       found.onclose = () => {
-        opening = null;
+        opening = open = null;
       };
       resolve(found);
     };
@@ -116,15 +119,49 @@ const drafts = {
    */
   save: (draft) =>
     within(['drafts', 'outbox', 'sent'], 'readwrite', async (stores) => {
-      const done = await Promise.all(['outbox', 'sent'].map((name) => answer(stores[name].getKey(draft.id))));
-      if (done.some(Boolean)) throw new AlreadySent(draft.id);
+      if (await handedIn(stores, draft.id)) throw new AlreadySent(draft.id);
       stores.drafts.put(draft);
     }),
   get: (id) => read('drafts', (store) => answer(store.get(id))),
   /** The drafts of a form, or all of them. */
   list: (form) => read('drafts', (store) => answer(form ? store.index('form').getAll(form) : store.getAll())),
-  remove: (id) => write('drafts', (store) => answer(store.delete(id))),
+  remove: (id) =>
+    within(['drafts', 'notes'], 'readwrite', (stores) => {
+      stores.drafts.delete(id);
+      stores.notes.delete(LAST + id);
+    }),
+  /**
+   * The last words of a page that goes away, which no answer reaches any more: a draft whose
+   * `data.xml` is a text, without files. It is on its way when this returns; `recover` makes a
+   * draft of it. It waits for no save that is under way: that one has no part in `notes`.
+   */
+  last(draft) {
+    try {
+      const transaction = open.transaction(['notes'], 'readwrite', { durability: 'strict' });
+      transaction.objectStore('notes').put({ name: LAST + draft.id, value: draft });
+      transaction.commit?.();
+    } catch (error) {
+      console.warn(error); // the save that is under way may still come to its end
+    }
+  },
+  /** Bring drafts up to the last words of pages that went away. */
+  recover: () =>
+    within(['drafts', 'outbox', 'sent', 'notes'], 'readwrite', async (stores) => {
+      const all = IDBKeyRange.bound(LAST, `${LAST}\uffff`);
+      for (const { name, value } of await answer(stores.notes.getAll(all))) {
+        stores.notes.delete(name);
+        const known = await answer(stores.drafts.get(value.id));
+        if (known?.updatedAt >= value.updatedAt || (await handedIn(stores, value.id))) continue;
+        const data = { xml: new Blob([value.data.xml], { type: 'text/xml' }), files: known?.data.files ?? [] };
+        stores.drafts.put({ ...value, data });
+      }
+    }),
 };
+
+/** Whether a record of this id waits or was received. */
+async function handedIn(stores, id) {
+  return (await Promise.all(['outbox', 'sent'].map((name) => answer(stores[name].getKey(id))))).some(Boolean);
+}
 
 const outbox = {
   get: (instanceID) => read('outbox', (store) => answer(store.get(instanceID))),
@@ -195,16 +232,30 @@ export function received(record, now) {
     const still = await answer(stores.outbox.get(record.instanceID));
     if (!still) return false;
     stores.outbox.delete(record.instanceID);
+    const count = await countedFor(stores, record.account);
     const { instanceID, base, account, form, version, title, queuedAt, edit, anonymous } = record;
     // of anonymous answers nothing is kept that a guess could be held against
     const [name, print] = anonymous ? ['', null] : [record.name, record.print];
     stores.sent.put({ instanceID, base, account, form, version, title, name, print, queuedAt, at: now, edit, anonymous });
     if (edit) stores.sent.delete(edit);
-    const count = await answer(stores.notes.get('received'));
-    stores.notes.put({ name: 'received', value: (count?.value ?? 0) + 1 });
+    stores.notes.put({ name: receivedBy(account), value: count + 1 });
     thin(stores.sent, SENT_MOST, now - SENT_DAYS * 86_400_000);
     return true;
   });
+}
+
+/** How many records of an account were received from this phone; null: of what came by keys. */
+export const receivedOf = (account) => within(['sent', 'notes'], 'readonly', (stores) => countedFor(stores, account));
+
+async function countedFor(stores, account) {
+  const known = await answer(stores.notes.get(receivedBy(account)));
+  if (known || !account) return known?.value ?? 0;
+  // before people were counted one by one
+  return (await answer(stores.sent.getAll())).filter((one) => one.account === account).length;
+}
+
+function receivedBy(account) {
+  return account ? `received:${account}` : 'received';
 }
 
 /** Take a record out of the outbox, and say nothing more of it. */

@@ -39,6 +39,7 @@ const WORDS = {
   today: ['วันนี้', 'Today'],
   now: ['ตอนนี้', 'Now'],
   time: ['เวลา', 'Time'],
+  sign: ['เปลี่ยนเครื่องหมายบวกลบ', 'Change the sign, plus or minus'],
   open_link: ['เปิดลิงก์', 'Open the link'],
   unanswered: ['ยังไม่ตอบ', 'not answered'],
   // --- what is wrong -----------------------------------------------------------------------
@@ -105,10 +106,7 @@ const WORDS = {
   discard_sure: ['ทิ้งคำตอบทั้งหมดของร่างนี้หรือไม่', 'Discard all answers of this draft?'],
   discard_yes: ['ทิ้ง', 'Discard'],
   discard_no: ['เก็บไว้', 'Keep'],
-  draft_refused: [
-    'เปิดร่างนี้ไม่ได้ เพราะแบบเปลี่ยนไปแล้ว ร่างยังเก็บอยู่ในเครื่อง',
-    'This draft could not be opened because the form has changed. It is still on this phone.',
-  ],
+  kept_answers: ['คำตอบเดิมที่ไม่ได้ย้ายมา ({count})', 'Answers not carried over ({count})'],
   person_used: [
     'รหัส {code} ทำแบบนี้บนเครื่องนี้แล้ว {when} ถ้าเป็นคนเดียวกันไม่ต้องทำซ้ำ',
     'Code {code} was already used for this form on this phone {when}. If it is the same person, no need to fill it again.',

@@ -4,8 +4,9 @@
 // a promise (what a first page seldom needs is fetched when it is needed). `group` says that the
 // answer is several controls, which then stand in a fieldset with the label as its legend:
 // "radiogroup", or true for any other set. A factory is
-// `(node, tools) -> {element, update(state), problem?(), destroy?()}`; `problem()` is what is
-// unfinished in the entry, in words, or null.
+// `(node, tools) -> {element, update(state), problem?(), half?(), resume?(half), destroy?()}`;
+// `problem()` is what is unfinished in the entry, in words, or null. What is typed in an unfinished
+// entry is kept and typed again by half.js; a widget that holds more gives it itself by `half()`.
 
 import { choices } from './choices.js';
 import { date } from './date.js';

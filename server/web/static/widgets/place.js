@@ -218,6 +218,18 @@ function points(node, tools) {
       drawn();
     },
     problem: trouble,
+    half() {
+      const [latitude, longitude] = [manual.latitude.value, manual.longitude.value];
+      return trouble() || latitude || longitude ? { held, latitude, longitude } : null;
+    },
+    resume(half) {
+      manual.latitude.value = half.latitude;
+      manual.longitude.value = half.longitude;
+      if (half.latitude || half.longitude) manual.element.open = true;
+      if (node.currentState.instanceValue) return;
+      held = half.held;
+      store();
+    },
     destroy: () => finder?.stop(),
   };
 }
