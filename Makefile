@@ -44,7 +44,7 @@ web: $(VENV)/installed
 web-dev: $(VENV)/installed-dev
 	@sh server/web/fetch.sh $(abspath $(BIN))/python --dev
 
-bench: $(VENV)/installed-dev
+bench: $(VENV)/installed-dev web
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	$(BIN)/python bench/demo.py
 	$(BIN)/python bench/pull.py
@@ -52,6 +52,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/torture.py --stored 1000000
 	$(BIN)/python bench/fuzz.py
 	$(BIN)/python bench/tables.py
+	$(BIN)/python bench/browser.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

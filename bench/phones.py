@@ -43,6 +43,7 @@ __all__ = [
     "publish",
     "served",
     "stored_ids",
+    "workbook",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,26 +147,34 @@ def served(*more: str) -> Iterator[tuple[Place, Form]]:
             place.stop()
 
 
-def workbook() -> bytes:
-    """A form of `QUESTIONS` questions, the last for a photograph."""
+def workbook(**sheets: Sequence[Sequence[str | None]]) -> bytes:
+    """An .xlsx of these sheets, each a row of headings and rows of cells."""
     book = Workbook()
-    survey = book.create_sheet("survey")
-    survey.append(("type", "name", "label"))
-    for number in range(1, QUESTIONS):
-        survey.append(("text", f"q{number}", f"Question {number}"))
-    survey.append(("image", "photo", "Photo"))
-    settings = book.create_sheet("settings")
-    settings.append(("form_title", "form_id", "version"))
-    settings.append(("Bench", "bench", "1"))
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
     book.remove(book["Sheet"])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
 
 
-def publish(place: Place) -> Form:
-    """Import and deploy the form, and give a phone its key."""
-    encoded = base64.b64encode(workbook()).decode()
+def questionnaire() -> bytes:
+    """A form of `QUESTIONS` questions, the last for a photograph."""
+    texts = [("text", f"q{number}", f"Question {number}") for number in range(1, QUESTIONS)]
+    return workbook(
+        survey=[("type", "name", "label"), *texts, ("image", "photo", "Photo")],
+        settings=[("form_title", "form_id", "version"), ("Bench", "bench", "1")],
+    )
+
+
+def publish(place: Place, book: bytes | None = None, **lists: bytes) -> Form:
+    """Import and deploy a form, the questionnaire unless told, and give a phone its key.
+
+    `lists` are the tables its choices come from: `places=…` is places.csv.
+    """
+    encoded = base64.b64encode(book or questionnaire()).decode()
     body = {"name": "bench.xlsx", "library": "false", "base64Encoded": encoded}
     url, headers = place.url, place.headers
     sent = requests.post(f"{url}/api/v2/imports/", data=body, headers=headers, timeout=30).json()
@@ -177,6 +186,15 @@ def publish(place: Place) -> Form:
             raise RuntimeError(found["messages"])
         time.sleep(0.05)
     uid = found["messages"]["created"][0]["uid"]
+    for name, content in lists.items():
+        about = {"file_type": "form_media", "metadata": json.dumps({"filename": f"{name}.csv"})}
+        requests.post(
+            f"{url}/api/v2/assets/{uid}/files/",
+            data={**about, "description": "default"},
+            files={"content": (f"{name}.csv", content, "text/csv")},
+            headers=headers,
+            timeout=30,
+        ).raise_for_status()
     address = f"{url}/api/v2/assets/{uid}/deployment/"
     requests.post(address, json={"active": True}, headers=headers, timeout=30).raise_for_status()
     store = open_store(place.data)

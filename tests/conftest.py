@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from office import RunningServer
+from browsers import browser
+from office import Office, RunningServer
+from playwright.sync_api import Browser
 
 # ── a running server ────────────────────────────────────────────────────────────────────────────
 
@@ -27,3 +29,25 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
     server.start()
     yield server
     server.end()
+
+
+@pytest.fixture(scope="module")
+def office(module_server: RunningServer) -> Office:
+    """The first API user of the file's server."""
+    return Office(module_server.url, module_server.token)
+
+
+@pytest.fixture(scope="module")
+def uid(office: Office) -> str:
+    """The asset of the small form, published on the file's server."""
+    return office.publish()
+
+
+# ── a browser ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Chromium for a whole file of tests."""
+    with browser() as started:
+        yield started

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -62,12 +63,13 @@ def workbook(*, survey: Any = SURVEY, choices: Any = CHOICES, settings: Any = SE
 class RunningServer:
     """The real server as a process of its own; `token` is the one it printed at its first start.
 
-    `options` are further words of its command line.
+    `options` are further words of its command line; `log` is the file that takes its stderr.
     """
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, log: Path | None = None) -> None:
         self.data = placed(data)
         self.options = options
+        self.log = log
         self.url = ""
         self.token = ""
         self.process: subprocess.Popen[str]
@@ -76,7 +78,11 @@ class RunningServer:
         """Start and wait until it says that it is ready."""
         command = [sys.executable, "-m", "server", "--data", str(self.data), "--port", port]
         command += self.options
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        with ExitStack() as opened:
+            log = opened.enter_context(self.log.open("ab")) if self.log else None
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             word, _, said = line.strip().partition(" ")
@@ -86,6 +92,15 @@ class RunningServer:
                 self.url = said
                 return
         raise AssertionError(f"the server ended with {self.process.wait(10)} before it was ready")
+
+    def said(self) -> str:
+        """What stands in the log."""
+        assert self.log
+        return self.log.read_text()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The same, line by line."""
+        return [json.loads(line) for line in self.said().splitlines()]
 
     def stop(self) -> int:
         """Ask it to stop (SIGTERM) and wait; its exit code."""

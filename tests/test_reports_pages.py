@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import CHROMIUM, needs, needs_chromium
-from playwright.sync_api import Browser, sync_playwright
+from browsers import look
+from needs import needs, needs_chromium
+from playwright.sync_api import Browser
 from sample_evaluation import sample
 
 from reports.html import write
@@ -43,20 +42,6 @@ OVERLAPS = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, offline."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update",
-                  "--disable-sync"],
-        )  # fmt: skip
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's two reports; `WATPHON_LOOK=folder` copies their pictures there."""
     made = tmp_path_factory.mktemp("reports")
@@ -64,20 +49,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def look(name: str, picture: bytes) -> None:
-    """Keep a picture for a person to look at, if asked to."""
-    if wanted := os.environ.get("WATPHON_LOOK"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        (Path(wanted) / name).write_bytes(picture)
-
-
 @pytest.mark.parametrize("language", ["th", "en"])
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_the_page_never_overflows(
-    browser: Browser, folder: Path, language: str, width: int
+    chromium: Browser, folder: Path, language: str, width: int
 ) -> None:
     """Tables scroll inside their own container; text of the charts stays apart and readable."""
-    page = browser.new_page(viewport={"width": width, "height": 844})
+    page = chromium.new_page(viewport={"width": width, "height": 844})
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto((folder / f"report.{language}.html").as_uri())
@@ -89,14 +67,14 @@ def test_the_page_never_overflows(
     assert page.evaluate(OVERLAPS) == []
     assert page.evaluate("document.fonts.check('16px Sarabun', 'กำA')")
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    look(f"{language}-{width}.png", page.screenshot())
+    look(f"{language}-{width}", page)
     page.close()
 
 
 @pytest.mark.parametrize("language", ["th", "en"])
-def test_one_drawing_of_each_chart_is_shown(browser: Browser, folder: Path, language: str) -> None:
+def test_one_drawing_of_each_chart_is_shown(chromium: Browser, folder: Path, language: str) -> None:
     """The narrow one on a phone, the wide one on a desk and on paper."""
-    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
     page.goto((folder / f"report.{language}.html").as_uri())
     shown = "[...document.querySelectorAll('svg.chart')].filter(s => s.clientWidth).length"
     wide = "[...document.querySelectorAll('.wide svg')].filter(s => s.clientWidth).length"
@@ -110,11 +88,11 @@ def test_one_drawing_of_each_chart_is_shown(browser: Browser, folder: Path, lang
 @needs(shutil.which("pdftotext"), "poppler-utils")
 @pytest.mark.parametrize("language", ["th", "en"])
 def test_page_one_fits_one_sheet_of_paper(
-    browser: Browser, folder: Path, language: str, tmp_path: Path
+    chromium: Browser, folder: Path, language: str, tmp_path: Path
 ) -> None:
     """Five sentences and the decision stand on the first A4 page; chapters start after it."""
     tool = str(shutil.which("pdftotext"))
-    page = browser.new_page()
+    page = chromium.new_page()
     page.goto((folder / f"report.{language}.html").as_uri())
     path = tmp_path / "report.pdf"
     page.pdf(path=path, prefer_css_page_size=True, print_background=True)

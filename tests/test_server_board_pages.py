@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from board_kit import Season, programme_folder
+from browsers import faults, look, needs_axe, small_page
 from needs import needs_chromium
 from office import RunningServer
 from playwright.sync_api import Browser, Page, expect
 from visitors import PASSWORD, add_account
-from web_phone import browser as chromium
-from web_phone import look
 
 from forms.values import participant_code
 
 TODAY = datetime.now(ZoneInfo("Asia/Bangkok")).date()
-ROOT = Path(__file__).resolve().parent.parent
-AXE = ROOT / "server" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-needs_axe = pytest.mark.skipif(
-    not AXE.is_file() and not os.environ.get("CI"), reason="needs npm ci in server/web"
-)
 pytestmark = needs_chromium
 CODES = [participant_code("50", 2564, n) for n in range(60)]
 
@@ -53,34 +44,16 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
     server.end()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
+def phone(chromium: Browser) -> Iterator[Page]:
     """A page on a small phone set to Thai; an error on it or a refused content fails the test."""
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, locale="th-TH", timezone_id="Asia/Bangkok",
-        has_touch=True, permissions=["clipboard-read", "clipboard-write"],
-    )  # fmt: skip
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    yield page
-    context.close()
-    assert complaints == []
+    with small_page(
+        chromium,
+        forgiven="Failed to load resource",
+        timezone_id="Asia/Bangkok",
+        permissions=["clipboard-read", "clipboard-write"],
+    ) as page:
+        yield page
 
 
 def enter(page: Page, season: Season, name: str, path: str) -> None:
@@ -193,21 +166,11 @@ def test_a_lost_server_and_a_lost_session_are_told(season: Season, phone: Page) 
     expect(phone.locator("#checked.late")).to_contain_text("ออกจากระบบแล้ว", timeout=15_000)
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds."""
-    page.evaluate(AXE.read_text("utf-8"))
-    found: Any = page.evaluate(
-        "axe.run().then(r => r.violations.map(v => "
-        "v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))"
-    )
-    return found
-
-
 @needs_axe
 @pytest.mark.parametrize("language", ["th", "en"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_every_board_is_for_everyone(
-    season: Season, browser: Browser, width: int, language: str
+    season: Season, chromium: Browser, width: int, language: str
 ) -> None:
     """On a phone and on a desk, in both languages: nothing wider than the screen, axe finds nothing, no
     English sentence on a Thai page."""
@@ -216,7 +179,7 @@ def test_every_board_is_for_everyone(
         ("boss", ("/board", "/board?q=1&province=52")),
         ("manager", ("/board", "/board/C-50-1")),
     ):
-        context = browser.new_context(viewport={"width": width, "height": 844}, locale=language)
+        context = chromium.new_context(viewport={"width": width, "height": 844}, locale=language)
         page = context.new_page()
         enter(page, season, name, "/board")
         for path in paths:
@@ -233,9 +196,9 @@ def test_every_board_is_for_everyone(
         context.close()
 
 
-def test_the_board_works_without_scripts(season: Season, browser: Browser) -> None:
+def test_the_board_works_without_scripts(season: Season, chromium: Browser) -> None:
     """Names, numbers and text are in the page; what needs a script is not shown."""
-    context = browser.new_context(java_script_enabled=False, locale="th-TH")
+    context = chromium.new_context(java_script_enabled=False, locale="th-TH")
     page = context.new_page()
     enter(page, season, "fac50", "/board/C-50-1")
     expect(page.locator("#missing-pre li")).to_have_count(3)

@@ -14,11 +14,6 @@ NAMES = ("กานดา", "ขวัญ", "ค", "ง", "จ")
 
 
 @pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
 def uid(office: Office) -> str:
     """A form with 25 rows that no test changes."""
     made = office.publish()

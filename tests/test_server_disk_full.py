@@ -4,7 +4,6 @@ is room everything goes on by itself."""
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 import requests
 from office import ROOT, Office, RunningServer, instance, workbook
 from postgres import only_sqlite
+from small_disk import grow, small_disk
 
 PAD = "pad"
 
@@ -27,25 +27,8 @@ class Tight(RunningServer):
     """The real server on a file system of 12 MB in memory, its log in a file elsewhere."""
 
     def __init__(self, folder: Path, log: Path) -> None:
-        super().__init__(folder / "data")
+        super().__init__(folder / "data", log=log)
         self.folder = folder
-        self.log = log
-
-    def start(self, *, port: str = "0") -> None:
-        command = [sys.executable, "-m", "server", "--data", str(self.data), "--port", port]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            word, _, said = line.strip().partition(" ")
-            if word == "token":
-                self.token = said
-            elif word == "ready":
-                self.url = said
-                return
-        raise AssertionError("the server ended before it was ready")
 
     def leave(self, room: int) -> None:
         """Fill the disk up to so many bytes."""
@@ -56,27 +39,16 @@ class Tight(RunningServer):
     def free(self) -> None:
         (self.folder / PAD).unlink(missing_ok=True)
 
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
 
 @pytest.fixture
 def tight(tmp_path: Path) -> Iterator[Tight]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() or not mount:
-        pytest.skip("needs root and mount")
-    options = ["-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
-    if subprocess.run([mount, *options], capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
-    server = Tight(folder, tmp_path / "log")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
-        subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "small", "12m") as folder:
+        server = Tight(folder, tmp_path / "log")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
 
 
 def ids_of(office: Office, uid: str) -> list[str]:
@@ -120,7 +92,7 @@ def test_submissions_on_a_full_disk(tight: Tight) -> None:
     assert ids_of(Office(tight.url, tight.token), uid) == sorted([*taken, *refused])
     told = [line for line in tight.lines() if "disk full" in str(line["message"])]
     assert told
-    assert not any(one in tight.log.read_text() for one in (*taken, *refused, tight.token))
+    assert not any(one in tight.said() for one in (*taken, *refused, tight.token))
 
 
 def test_photographs_on_a_full_disk(tight: Tight) -> None:
@@ -212,8 +184,7 @@ def test_healthz_tells_of_a_full_disk_and_of_its_end(tight: Tight) -> None:
     )
     assert (stranger.status_code, stranger.json()) == (503, {"status": "not ok"})
     assert requests.get(f"{tight.url}/healthz/live", timeout=10).status_code == 200
-    more = ["mount", "-o", "remount,size=200m", str(tight.folder)]
-    subprocess.run(more, check=True)
+    grow(tight.folder, "200m")
     deadline = time.monotonic() + 15
     while requests.get(f"{tight.url}/healthz", timeout=10).status_code != 200:
         assert time.monotonic() < deadline
@@ -234,9 +205,12 @@ def test_a_start_on_a_full_disk_says_so(tight: Tight) -> None:
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        time.sleep(3)
-        process.terminate()
-        _, said = process.communicate(timeout=30)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("ready "):
+                process.terminate()
+        assert process.stderr is not None
+        said = process.stderr.read()
     assert "Traceback" not in said
     tight.free()
     tight.restart()

@@ -11,15 +11,10 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from office import PLACES, SURVEY, Office, RunningServer, instance, workbook
+from office import PLACES, SURVEY, Office, instance, workbook
 from recorded import recording
 
 PHOTO = random.Random(2564).randbytes(700_000)
-
-
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
 
 
 @pytest.fixture(scope="module")

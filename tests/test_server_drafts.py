@@ -6,15 +6,10 @@ from typing import Any
 
 import pytest
 import requests
-from office import PLACES, Office, RunningServer, instance, workbook
+from office import PLACES, Office, instance, workbook
 from recorded import recording
 
 MARKER = "watphon:north2564/small sha256:" + "0" * 64
-
-
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
 
 
 def create(office: Office, **more: Any) -> requests.Response:

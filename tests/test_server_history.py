@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from office import Office, RunningServer, instance
+from office import Office, instance
 from postgres import placed
 from recorded import recording
 from sqlalchemy import insert, select, update
@@ -20,11 +20,6 @@ from server.state.store import MIGRATIONS, open_store
 
 KEPT = {"source", "asset_uid", "submission", "log_subtype", "project_owner"}
 """Keys of `metadata` that this server knows; it keeps no IP addresses."""
-
-
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,6 @@ import pytest
 import requests
 from office import Office, RunningServer, instance, workbook
 
-
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
-def uid(office: Office) -> str:
-    return office.publish()
-
-
 BOMB = (
     b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">'
     b'<!ENTITY c "&b;&b;&b;&b;">]><x id="x">&c;</x>'

@@ -13,17 +13,6 @@ import requests
 from beside import Beside
 from office import Office, RunningServer, instance, workbook
 
-
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
-def uid(office: Office) -> str:
-    return office.publish()
-
-
 JSON_BOMBS = {
     "deep lists": b"[" * 1_000_000,
     "deep objects": b'{"a":' * 300_000,

@@ -22,16 +22,6 @@ SHEET = "xl/worksheets/sheet1.xml"
 STRINGS = "xl/sharedStrings.xml"
 
 
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
-def uid(office: Office) -> str:
-    return office.publish()
-
-
 def changed(**parts: bytes | Callable[[bytes], bytes]) -> bytes:
     """The small form with parts of its archive replaced or changed; a name's `__` is `/`."""
     source = zipfile.ZipFile(io.BytesIO(workbook()))

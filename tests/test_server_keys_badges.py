@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import zxingcpp
+from browsers import look
 from command import watphon
-from needs import CHROMIUM, needs, needs_chromium
+from needs import needs, needs_chromium
 from office import RunningServer
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from scanner import codes
 from visitors import add_account, in_store, post, sign_in
 
@@ -83,7 +83,7 @@ def test_a_team_makes_badges_of_its_own_provinces(server: RunningServer) -> None
 @needs_chromium
 @needs_poppler
 def test_seventy_badges_are_seven_sheets_that_a_scanner_reads(
-    server: RunningServer, tmp_path: Path
+    server: RunningServer, chromium: Browser, tmp_path: Path
 ) -> None:
     """Ten to a sheet of A4, each code readable, its digits printed beside it."""
     folder = Path(shutil.copytree(shipped(), tmp_path / "programme"))
@@ -91,14 +91,10 @@ def test_seventy_badges_are_seven_sheets_that_a_scanner_reads(
     words = ("badges", "--province", "51", "--count", "70", "--to", str(made))
     done = watphon(*words, "-C", str(folder), "--data", str(server.data))
     assert done.returncode == 0, done.stderr
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.goto(made.as_uri())
-        page.pdf(path=tmp_path / "badges.pdf", prefer_css_page_size=True)
-        browser.close()
+    page = chromium.new_page()
+    page.goto(made.as_uri())
+    page.pdf(path=tmp_path / "badges.pdf", prefer_css_page_size=True)
+    page.close()
     subprocess.run(
         ["pdftoppm", "-r", "120", "-png", str(tmp_path / "badges.pdf"), str(tmp_path / "sheet")],
         check=True,
@@ -111,5 +107,4 @@ def test_seventy_badges_are_seven_sheets_that_a_scanner_reads(
     assert len(set(read)) == 70
     digits = re.findall(r'class="digits">([\d ]+)<', made.read_text("utf-8"))
     assert {text.replace(" ", "") for text in digits} == set(read)
-    if wanted := os.environ.get("WATPHON_LOOK"):
-        shutil.copy(sheets[0], Path(wanted) / "badges-sheet.png")
+    look("badges-sheet", sheets[0])

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zxingcpp
-from needs import CHROMIUM, needs, needs_chromium
+from browsers import AXE, faults, look, needs_axe, small_page
+from needs import needs, needs_chromium
 from office import SETTINGS, Office, RunningServer, workbook
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from visitors import PASSWORD, add_account
 
 from forms.programme import shipped
 from server.phones import collect
 
 pytestmark = needs_chromium
-ROOT = Path(__file__).resolve().parent.parent
-AXE = ROOT / "server" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-needs_axe = needs(AXE.is_file(), "npm ci in server/web")
 needs_poppler = needs(shutil.which("pdftoppm"), "poppler-utils")
 
 
@@ -44,44 +40,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         running.end()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update",
-                  "--disable-sync"],
-        )  # fmt: skip
-        yield started
-        started.close()
-
-
 @pytest.fixture(params=["th-TH", "en-GB"])
-def page(request: pytest.FixtureRequest, browser: Browser, server: RunningServer) -> Iterator[Page]:
+def page(
+    request: pytest.FixtureRequest, chromium: Browser, server: RunningServer
+) -> Iterator[Page]:
     """A page on a small phone, signed in; an error on it or a refused content fails the test."""
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, locale=request.param, has_touch=True
-    )
-    found = context.new_page()
-    said: list[str] = []
-    found.on("pageerror", lambda error: said.append(str(error)))
-    found.on("console", lambda told: said.append(told.text) if told.type == "error" else None)
-    found.goto(f"{server.url}/signin")
-    found.fill("#name", "mali")
-    found.fill("#password", PASSWORD)
-    found.click("main button")
-    yield found
-    context.close()
-    assert said == []
-
-
-def look(name: str, picture: bytes) -> None:
-    """Keep a picture for a person to look at, if asked to."""
-    if wanted := os.environ.get("WATPHON_LOOK"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        (Path(wanted) / name).write_bytes(picture)
+    with small_page(chromium, request.param) as found:
+        found.goto(f"{server.url}/signin")
+        found.fill("#name", "mali")
+        found.fill("#password", PASSWORD)
+        found.click("main button")
+        yield found
 
 
 def language(page: Page) -> str:
@@ -91,7 +60,7 @@ def language(page: Page) -> str:
 def is_fit(page: Page, name: str) -> None:
     """No wider than the phone, fingers find everything, axe finds nothing, and a Thai page has no
     English sentence left."""
-    look(f"{name}-{language(page)}.png", page.screenshot(full_page=True))
+    look(f"{name}-{language(page)}", page, whole=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     small = page.evaluate(
         "[...document.querySelectorAll('main button, main .button, main select, main summary')]"
@@ -105,11 +74,7 @@ def is_fit(page: Page, name: str) -> None:
         )
         assert left == []
     if AXE.is_file():
-        page.evaluate(AXE.read_text("utf-8"))
-        found: Any = page.evaluate(
-            "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))"
-        )
-        assert found == []
+        assert faults(page) == []
 
 
 def on_paper(page: Page, name: str, folder: Path) -> list[Image.Image]:
@@ -121,7 +86,7 @@ def on_paper(page: Page, name: str, folder: Path) -> list[Image.Image]:
     )
     sheets = sorted(folder.glob(f"{name}-*.png"))
     for sheet in sheets:
-        look(f"print-{language(page)}-{sheet.name}", sheet.read_bytes())
+        look(f"print-{language(page)}-{sheet.stem}", sheet)
     return [Image.open(sheet) for sheet in sheets]
 
 

@@ -25,11 +25,6 @@ LIGHT = ["_id", "_uuid", "_validation_status", "_date_modified"]
 
 
 @pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
 def uid(office: Office, module_server: RunningServer) -> str:
     """Forty rows, some edited, judged, with photos, and from a phone with an odd label."""
     store = open_store(module_server.data)

@@ -22,11 +22,6 @@ LIST = "{http://openrosa.org/xforms/xformsList}"
 MANIFEST = "{http://openrosa.org/xforms/xformsManifest}"
 
 
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
 def listed(office: Office, uid: str, path: str = "/formList") -> dict[str, str]:
     """The entry of one form in the form list, as text by element."""
     answer = office.call("GET", path, params={"formID": uid})

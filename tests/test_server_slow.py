@@ -109,11 +109,6 @@ def sent_until_cut(client: socket.socket, piece: bytes) -> int:
     return sent
 
 
-@pytest.fixture(scope="module")
-def uid(module_server: RunningServer) -> str:
-    return Office(module_server.url, module_server.token).publish()
-
-
 def test_thousands_of_idle_connections_block_nobody(module_server: RunningServer, uid: str) -> None:
     """3,000 connections that say nothing: a phone beside them is served as ever, and the server
     keeps no more open than it has room for."""

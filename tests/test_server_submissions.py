@@ -12,16 +12,6 @@ from office import Office, RunningServer, instance
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
-@pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
-def uid(office: Office) -> str:
-    return office.publish()
-
-
 def new_id() -> str:
     return str(uuid.uuid4())
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 import requests
-from office import ROOT, Office, RunningServer, instance
+from office import Office, RunningServer, instance
 from postgres import only_sqlite
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,37 +20,10 @@ from server.state.store import open_store
 from server.times import utc_now
 
 
-class Logged(RunningServer):
-    """The real server with what it says on stderr in a file."""
-
-    def __init__(self, data: Path, log: Path, *options: str) -> None:
-        super().__init__(data)
-        self.log = log
-        self.options = options
-
-    def start(self, *, port: str = "0") -> None:
-        command = [sys.executable, "-m", "server", "--data", str(self.data), "--port", port]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *self.options], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            word, _, said = line.strip().partition(" ")
-            if word == "token":
-                self.token = said
-            elif word == "ready":
-                self.url = said
-                return
-        raise AssertionError("the server ended before it was ready")
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-
 @pytest.fixture
-def logged(tmp_path: Path) -> Iterator[Logged]:
-    server = Logged(tmp_path / "data", tmp_path / "log", "--access-log", "--log-level", "debug")
+def logged(tmp_path: Path) -> Iterator[RunningServer]:
+    options = ("--access-log", "--log-level", "debug")
+    server = RunningServer(tmp_path / "data", *options, log=tmp_path / "log")
     server.start()
     yield server
     server.end()
@@ -207,7 +176,7 @@ def test_connections_are_counted(running_server: RunningServer) -> None:
 SECRETS = ("ก้านกล้วย", "Somchai", "0812345678")
 
 
-def test_the_log_tells_no_secret_and_no_person(logged: Logged) -> None:
+def test_the_log_tells_no_secret_and_no_person(logged: RunningServer) -> None:
     """With every line on: no key, token, password, name, query, answer, file name or path."""
     office = Office(logged.url, logged.token)
     uid = office.publish()
@@ -231,7 +200,7 @@ def test_the_log_tells_no_secret_and_no_person(logged: Logged) -> None:
     )
     office.call("POST", "/api/v2/imports/", data={"base64Encoded": "%%Somchai"})
     logged.stop()
-    said = logged.log.read_text()
+    said = logged.said()
     assert len(logged.lines()) > 10
     forbidden = (
         *SECRETS,
@@ -248,7 +217,7 @@ def test_the_log_tells_no_secret_and_no_person(logged: Logged) -> None:
     assert str(logged.data) not in said
 
 
-def test_a_line_for_each_request_where_asked(logged: Logged) -> None:
+def test_a_line_for_each_request_where_asked(logged: RunningServer) -> None:
     """Template, status, milliseconds, bytes and the id that the answer carries."""
     key = key_of(logged)
     answer = requests.get(f"{logged.url}/key/{key}/formList", timeout=10)
@@ -264,7 +233,7 @@ def test_a_line_for_each_request_where_asked(logged: Logged) -> None:
 
 def test_without_being_asked_it_says_nothing(tmp_path: Path) -> None:
     """A day without trouble leaves an empty log; nonsense from outside does not fill it."""
-    server = Logged(tmp_path / "data", tmp_path / "log")
+    server = RunningServer(tmp_path / "data", log=tmp_path / "log")
     server.start()
     office = Office(server.url, server.token)
     uid = office.publish()
@@ -274,10 +243,10 @@ def test_without_being_asked_it_says_nothing(tmp_path: Path) -> None:
     for _ in range(50):
         office.call("GET", "/nowhere")
     assert server.stop() == 0
-    assert server.log.read_text() == ""
+    assert server.said() == ""
 
 
-def test_an_error_has_an_id_that_the_answer_tells(logged: Logged) -> None:
+def test_an_error_has_an_id_that_the_answer_tells(logged: RunningServer) -> None:
     """What nobody expected is a 500 with an id; the log has the id, the kind and the place."""
     office = Office(logged.url, logged.token)
     uid = office.publish()
@@ -295,10 +264,10 @@ def test_an_error_has_an_id_that_the_answer_tells(logged: Logged) -> None:
     lines = [line for line in logged.lines() if line["level"] == "error"]
     assert [line["request"] for line in lines] == [known]
     assert "FileNotFoundError" in lines[0]["message"]
-    assert str(logged.data) not in logged.log.read_text()
+    assert str(logged.data) not in logged.said()
 
 
-def test_the_same_complaint_is_not_written_a_thousand_times(logged: Logged) -> None:
+def test_the_same_complaint_is_not_written_a_thousand_times(logged: RunningServer) -> None:
     """A flood of failing requests leaves a line or two, not a full disk."""
     office = Office(logged.url, logged.token)
     uid = office.publish()

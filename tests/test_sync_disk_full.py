@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from command import watphon
 from pull_worker import FORM, Order, Worker, working
+from small_disk import grow, small_disk
 from small_kobo import TOKEN, Kept, SmallKobo, running
 from undisturbed import PHOTO, Watched, standing
 
@@ -114,18 +113,8 @@ def test_tables_that_do_not_fit(kobo: SmallKobo, worker: Worker, tmp_path: Path)
 @pytest.fixture
 def tmpfs(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1.5 MB in memory."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() or not mount:
-        pytest.skip("needs root and mount")
-    options = ["-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)]
-    if subprocess.run([mount, *options], capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
+    with small_disk(tmp_path / "small", "1500k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_is_really_full(kobo: SmallKobo, worker: Worker, tmpfs: Path) -> None:
@@ -136,8 +125,7 @@ def test_a_disk_that_is_really_full(kobo: SmallKobo, worker: Worker, tmpfs: Path
         done = worker.do(order)
         assert done.code == 1
         told(done.said, tmpfs)
-    more = ["mount", "-o", "remount,size=30m", str(tmpfs)]
-    subprocess.run(more, check=True)
+    grow(tmpfs, "30m")
     assert 0 < stays_sound(kobo, tmpfs / "mirror.sqlite3") < 1500
     complete(kobo, worker, order)
 

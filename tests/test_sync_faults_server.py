@@ -104,16 +104,6 @@ class Phones:
 
 
 @pytest.fixture(scope="module")
-def office(module_server: RunningServer) -> Office:
-    return Office(module_server.url, module_server.token)
-
-
-@pytest.fixture(scope="module")
-def uid(office: Office) -> str:
-    return office.publish()
-
-
-@pytest.fixture(scope="module")
 def proxy(module_server: RunningServer) -> Iterator[FaultProxy]:
     with between(module_server.url) as line:
         yield line

@@ -57,7 +57,9 @@ class KoboishWorld(Sender):
         """A backend with this token."""
         wait = shortly if self.name == "embedded" else at_once
         line = Connection(self.address, token, pause=0.01, sleep=wait)
-        return Kobo(self.address, token, page=self.page, patience=3_600.0, connection=line, sleep=wait)
+        return Kobo(
+            self.address, token, page=self.page, patience=3_600.0, connection=line, sleep=wait
+        )
 
     @contextmanager
     def phone(self, form_id: str) -> Iterator[Phone]:

@@ -28,7 +28,7 @@ from server.pages.static import SERVER
 from server.people.audit import Action, log
 from server.people.rights import Right
 from server.phones import qr
-from server.phones.keys import provinces_for, whole
+from server.phones.given import provinces_for, whole
 from server.state.schema import settings, submissions
 
 __all__ = ["MOST", "Badge", "badges_of", "numbers", "routes", "sheet"]

@@ -7,10 +7,7 @@ with one card for each phone. Neither the server nor a browser's store keeps it.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
@@ -20,18 +17,15 @@ from starlette.routing import Route
 
 from forms.problems import Problem
 from forms.words import mark
-from server.answers import Refusal
-from server.house import House, house_of, public_url
-from server.pages.render import browser, language_of, page, see_other
+from server.house import house_of, public_url
+from server.pages.render import browser, language_of, page
 from server.people.rights import Right, Visitor
 from server.phones import collect, qr
-from server.phones.issue import MOST_AT_ONCE, Made, give, labels_of, seen_keys, take_back
+from server.phones.given import given_page, only_here, provinces_for, taking_back, whole
+from server.phones.issue import MOST_AT_ONCE, Made, give, labels_of
 from server.times import utc_now
-from server.web.finding import listed
 
-__all__ = ["only_here", "provinces_for", "routes", "whole"]
-
-DONE = {"revoke": mark("The key is worthless now. The phone that has it can send nothing more.")}
+__all__ = ["routes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +42,6 @@ def card(made: Made, base: str) -> Card:
     address = f"{base}/key/{made.secret}"
     content = collect.scanned(address, made.label)
     return Card(made.number, made.label, address, qr.png_address(content, scale=6))
-
-
-def whole(fields: FormData, name: str) -> int | None:
-    """A whole number of a page's form; None where it is empty. Raises `Problem` for anything else."""
-    written = str(fields.get(name, "")).strip()
-    if not written:
-        return None
-    if not (written.isascii() and written.isdigit() and len(written) < 6):
-        raise Problem.at(written[:20], mark("is no whole number"), mark("write digits only"))
-    return int(written)
-
-
-def provinces_for(house: House, visitor: Visitor, language: str) -> list[tuple[str, str]]:
-    """Code and name of the provinces a visitor may bind keys to."""
-    known = house.programme.provinces if house.programme else ()
-    names = {p.code: p.th if language == "th" else p.en for p in known}
-    codes = sorted(visitor.provinces) or list(names)
-    return [(code, names.get(code, code)) for code in codes]
-
-
-def only_here(base: str) -> bool:
-    """Whether an address means this machine to whoever opens it: a phone would find itself."""
-    host = urlsplit(base).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def keys(request: Request) -> Response:
@@ -128,58 +95,16 @@ async def keys_page(
     problem: Problem | None = None,
     filled: FormData | None = None,
 ) -> Response:
-    """The list and the form to make keys, as it was filled in where it was refused."""
-    house = house_of(request)
-
-    def read() -> tuple[Any, ...]:
-        with house.store.read() as connection:
-            found = seen_keys(connection, visitor, "phone")
-            return found, listed(connection, visitor, house)
-
-    given, forms = await asyncio.to_thread(read)
-    return page(
-        request,
-        "keys.html",
-        status=422 if problem else 200,
-        given=given,
-        now=utc_now(),
-        forms=forms,
-        provinces=provinces_for(house, visitor, language_of(request)),
-        bound=bool(visitor.provinces),
-        finding=problem.findings[0] if problem else None,
-        filled=filled or FormData(),
-        done=DONE.get(request.query_params.get("done", ""), ""),
-        here_only=only_here(public_url(request)),
-        most=MOST_AT_ONCE,
+    """The list and the form to make keys."""
+    bound = bool(visitor.provinces)
+    return await given_page(
+        request, visitor, "keys.html", "phone", problem, filled, bound=bound, most=MOST_AT_ONCE
     )
-
-
-async def key(request: Request) -> Response:
-    """POST /keys/{number} and /posters/{number}: take the key back (`do=revoke`)."""
-    house = house_of(request)
-    visitor = await house.doorkeeper.page_visitor(request, Right.KEYS)
-    fields = await house.doorkeeper.form(request)
-    if fields.get("do") != "revoke":
-        raise Refusal(400, mark("The form asks for nothing this page can do. Open it again."))
-    number = request.path_params["number"]
-
-    def revoke(connection: Connection) -> None:
-        take_back(connection, visitor, number, now=utc_now())
-
-    try:
-        await house.inbox.run(revoke)
-    except Problem as problem:
-        finding = problem.findings[0]
-        raise Refusal(404, f"{finding.where}: {finding.what}. {finding.remedy}.") from problem
-    house.doorkeeper.forget_visitors()
-    where = "/posters" if request.url.path.startswith("/posters") else "/keys"
-    return see_other(f"{where}?done=revoke")
 
 
 def routes() -> list[Route]:
     """The addresses of keys."""
     return [
         Route("/keys", browser(keys), methods=["GET", "POST"]),
-        Route("/keys/{number:int}", browser(key), methods=["POST"]),
-        Route("/posters/{number:int}", browser(key), methods=["POST"]),
+        taking_back("/keys"),
     ]

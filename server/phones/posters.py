@@ -6,10 +6,8 @@ is worthless after its days; where a course is chosen, the form knows it already
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import Connection
@@ -22,11 +20,11 @@ from forms.problems import Problem
 from forms.tables import Course
 from forms.words import mark
 from server.house import House, house_of, public_url
-from server.pages.render import browser, language_of, page
+from server.pages.render import browser, page
 from server.people.rights import Right, Visitor
 from server.phones import qr
-from server.phones.issue import Made, give, seen_keys
-from server.phones.keys import DONE, only_here, provinces_for, whole
+from server.phones.given import given_page, only_here, provinces_for, taking_back, whole
+from server.phones.issue import Made, give
 from server.times import utc_now
 from server.web.finding import Found, listed
 
@@ -133,32 +131,13 @@ async def posters_page(
     problem: Problem | None = None,
     filled: FormData | None = None,
 ) -> Response:
-    """The links in use and the form to make one, as it was filled in where it was refused."""
-    house = house_of(request)
-
-    def read() -> tuple[Any, ...]:
-        with house.store.read() as connection:
-            found = seen_keys(connection, visitor, "link")
-            return found, listed(connection, visitor, house)
-
-    given, forms = await asyncio.to_thread(read)
-    return page(
-        request,
-        "posters.html",
-        status=422 if problem else 200,
-        given=given,
-        now=utc_now(),
-        forms=forms,
-        courses=courses_for(house, visitor),
-        provinces=provinces_for(house, visitor, language_of(request)),
-        finding=problem.findings[0] if problem else None,
-        filled=filled or FormData(),
-        days=DAYS,
-        done=DONE.get(request.query_params.get("done", ""), ""),
-        here_only=only_here(public_url(request)),
+    """The links in use and the form to make one."""
+    courses = courses_for(house_of(request), visitor)
+    return await given_page(
+        request, visitor, "posters.html", "link", problem, filled, courses=courses, days=DAYS
     )
 
 
 def routes() -> list[Route]:
     """The addresses of posters; a poster's key is taken back as a phone's is."""
-    return [Route("/posters", browser(posters), methods=["GET", "POST"])]
+    return [Route("/posters", browser(posters), methods=["GET", "POST"]), taking_back("/posters")]
