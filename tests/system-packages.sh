@@ -17,7 +17,7 @@ command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>
 command -v pdftotext >/dev/null 2>&1 || missing="$missing poppler-utils"
 command -v postgres >/dev/null 2>&1 || ls "$root"/usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
 	missing="$missing postgresql"
-command -v nginx >/dev/null 2>&1 || missing="$missing nginx-light"
+command -v nginx >/dev/null 2>&1 || [ -x "$root/usr/sbin/nginx" ] || missing="$missing nginx-light"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 [ -n "$missing" ] || exit 0
 

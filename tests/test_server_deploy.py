@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -22,7 +23,9 @@ from server.people.keys import mint_key
 from server.times import utc_now
 
 DEPLOY = ROOT / "docs" / "deploy"
-needs_nginx = needs(shutil.which("nginx"), "nginx-light")
+# Debian puts it where not every user's PATH leads
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
+needs_nginx = needs(NGINX, "nginx-light")
 needs_openssl = needs(shutil.which("openssl"), "openssl")
 ADDRESS = "survey.example.org"
 
@@ -104,7 +107,7 @@ class Front:
         self.certificate = certificate
 
     def __enter__(self) -> Front:
-        command = ["nginx", "-c", str(self.file), "-p", str(self.folder)]
+        command = [NGINX, "-c", str(self.file), "-p", str(self.folder)]
         tested = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=60)
         assert tested.returncode == 0, tested.stderr
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

@@ -183,6 +183,7 @@ def test_another_persons_link_begins_that_persons_form(
     phone = FieldPhone(chromium, programme)
 
     def about(code: str) -> None:
+        expect(phone.page.locator("main h2").first).to_be_visible()
         phone.page.locator(".menu").tap()
         row = phone.page.locator(".overview .jump").filter(has_text="รหัสผู้เข้าร่วม (เช่น")
         expect(row).to_contain_text(code)
